@@ -1,0 +1,1 @@
+"""Looking after tables: audit now; compaction, expiry and rebuild as they come."""

@@ -1,0 +1,264 @@
+"""Does every table hold exactly what the log says it must? Recomputed, row by row.
+
+Span by span, in bounded memory: the same pure functions make the rows again under the settings recorded in
+the log, and identity and content columns are compared with what the table holds up to its position.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Protocol
+
+import polars as pl
+import pyarrow as pa
+
+from thirdrail.model import feeds as declared
+from thirdrail.model.feeds import Feed
+from thirdrail.model.ports import CaptureLog
+from thirdrail.model.records import Entry, Poll, ReplayOrder
+from thirdrail.model.tables import FEED_MESSAGES, QUARANTINE, STOP_TIME_UPDATES, TABLES, Role, Table
+from thirdrail.pipeline.processor import Processor
+from thirdrail.pipeline.streams import READ_BACK_SECONDS
+from thirdrail.pipeline.transform import Rows
+from thirdrail.quality.keys import row_hashes
+
+READ_ENTRIES, READ_BYTES = 128, 4 << 20
+_IDENTITY_SEED, _CONTENT_SEED = 11, 5_000
+
+
+class TableReader(Protocol):
+    """One snapshot of a table, pinned."""
+
+    @property
+    def positions(self) -> Mapping[tuple[str, str], int]:
+        """Log id and partition → position."""
+        ...
+
+    def scan(self, columns: list[str], start: int | None, end: int | None) -> Iterator[pa.Table]:
+        """Rows with ``start <= capture_offset < end``."""
+        ...
+
+
+@dataclass(slots=True)
+class AuditReport:
+    """What an audit found; ``ok`` when the first four faults are 0, counts agree and something was verified."""
+
+    captures: int = 0
+    rows_expected: int = 0
+    rows_found: int = 0
+    missing: int = 0
+    duplicated: int = 0
+    unexpected: int = 0
+    altered: int = 0
+    pending: int = 0
+    unverifiable: int = 0
+    restored: int = 0
+    window: dict[str, object] = field(default_factory=dict)
+    faults_by_table: dict[str, dict[str, int]] = field(default_factory=dict)
+    ok: bool = False
+
+    @property
+    def faults(self) -> int:
+        """Rows that are not as they must be."""
+        return self.missing + self.duplicated + self.unexpected + self.altered
+
+    def note(self, table: str, **counts: int) -> None:
+        """Add counts of faults of one table."""
+        for name, count in counts.items():
+            if count:
+                setattr(self, name, getattr(self, name) + count)
+                by_fault = self.faults_by_table.setdefault(table, {})
+                by_fault[name] = by_fault.get(name, 0) + count
+
+    def as_dict(self) -> dict[str, object]:
+        """Give the report for ``--json``."""
+        return asdict(self)
+
+
+def identity_columns(table: Table) -> list[str]:
+    """Give the columns that name a row's place; a removal marker borrows its base's, so its kind counts too."""
+    if table is QUARANTINE:
+        return ["quarantine_id", "restored_by_offset", "capture_offset"]
+    if table is FEED_MESSAGES:
+        return ["capture_offset"]
+    place = ["stu_index"] if table is STOP_TIME_UPDATES else []
+    return ["capture_offset", "entity_ordinal", *place, "is_removed", "restored_by_offset"]
+
+
+def _hashed(table: Table, rows: pa.Table) -> pl.DataFrame:
+    """Give ``capture_offset``, ``identity`` and ``content`` hashes of each row."""
+    frame: pl.DataFrame = pl.from_arrow(rows.select(_compared(table)))  # type: ignore[assignment]
+    lists = [name for name, kind in frame.schema.items() if isinstance(kind, pl.List)]
+    frame = frame.with_columns(pl.col(lists).list.join("\x1f"))
+    if "change_kind" in frame.columns:
+        frame = frame.with_columns(is_removed=pl.col("change_kind") == "removed")
+    names = identity_columns(table)
+    others = [name for name in frame.columns if name not in names]
+    return pl.DataFrame(
+        {
+            "capture_offset": frame["capture_offset"],
+            "identity": row_hashes(frame, names, _IDENTITY_SEED),
+            "content": row_hashes(frame, others, _CONTENT_SEED),
+        }
+    )
+
+
+def _compared(table: Table) -> list[str]:
+    return table.names(Role.IDENTITY, Role.CONTENT)
+
+
+class Audit:
+    """One audit: ``run`` walks the log from a start to its end and gives the report."""
+
+    def __init__(
+        self,
+        log: CaptureLog,
+        partition: str,
+        readers: Mapping[str, TableReader],
+        feeds: Mapping[str, Feed] = declared.BY_ID,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._log, self._partition, self._readers, self._feeds = log, partition, readers, feeds
+        self._progress = progress or (lambda _done, _total: None)
+        self._positions = {
+            name: reader.positions.get((log.log_id, partition), 0) for name, reader in readers.items()
+        }
+        self._restored: dict[str, list[pa.Table]] = {}
+        self._report = AuditReport()
+        self._edges: dict[tuple[str, str], int] = {}
+
+    def run(self, since: int | None = None) -> AuditReport:
+        """Audit every capture fetched at or after ``since`` (µs UTC; None for all that the log holds)."""
+        first, end = self._log.first(self._partition), self._log.end(self._partition)
+        committed = self._positions[FEED_MESSAGES.name]
+        start = first if since is None else self._start_at(since, first)
+        self._report.window = {"start": start, "end": committed, "log_first": first, "log_end": end}
+        self._report.pending = max(0, end - committed)
+        processor = Processor(self._log, self._partition, start, self._feeds)
+        position = start
+        while position < committed:
+            entries = [e for e in self._log.read(self._partition, position, READ_ENTRIES, READ_BYTES) if e.offset < committed]
+            if not entries:
+                break
+            self._span(processor, entries, position, entries[-1].offset + 1, is_log_whole=first == self._birth())
+            position = entries[-1].offset + 1
+            self._progress(position - start, committed - start)
+        self._beyond(position if position > start else committed)
+        self._compare_restored(start)
+        self._foreign()
+        self._report.ok = self._report.faults == 0 and self._report.captures > 0
+        return self._report
+
+    def _birth(self) -> int:
+        return getattr(self._log, "birth", 0)
+
+    def _start_at(self, since: int, first: int) -> int:
+        position = first
+        while entries := self._log.read(self._partition, position, READ_ENTRIES, READ_BYTES):
+            for entry in entries:
+                if isinstance(entry.record, Poll) and entry.record.fetched_at >= since:
+                    return entry.offset
+            position = entries[-1].offset + 1
+        return position
+
+    def _span(self, processor: Processor, entries: list[Entry], start: int, end: int, *, is_log_whole: bool) -> None:
+        """Compare one span of every table."""
+        rows = Rows()
+        captures = processor.process(entries, rows)
+        skipped = set() if is_log_whole else self._unverifiable(entries)
+        self._report.captures += captures - len(skipped)
+        self._report.unverifiable += len(skipped)
+        for table in TABLES:
+            position = self._positions[table.name]
+            expected = self._expected(table, rows, position, skipped)
+            found = self._found(table, start, min(end, position) if position > start else start, skipped)
+            self._compare(table, expected, found)
+
+    def _unverifiable(self, entries: list[Entry]) -> set[int]:
+        """Give the captures so near the log's first day that what decided their rows may be gone."""
+        near: set[int] = set()
+        for entry in entries:
+            poll = entry.record
+            if isinstance(poll, Poll):
+                edge = self._edges.setdefault((poll.feed_id, poll.origin), poll.fetched_at)
+                if poll.fetched_at < edge + READ_BACK_SECONDS * 1_000_000:
+                    near.add(entry.offset)
+        return near
+
+    def _expected(self, table: Table, rows: Rows, position: int, skipped: set[int]) -> pl.DataFrame:
+        """Give the hashes of the rows that must be there; rows of replay orders are put aside."""
+        parts = []
+        for part, offsets in zip(rows.tables.get(table.name, []), rows.offsets.get(table.name, []), strict=True):
+            if "restored_by_offset" in part.column_names and part.column("restored_by_offset").null_count < len(part):
+                kept = part.filter(pa.compute.less(offsets, position))
+                self._restored.setdefault(table.name, []).append(kept)
+                continue
+            parts.append(part)
+        hashed = _hashed(table, pa.concat_tables(parts) if parts else table.arrow_schema.empty_table())
+        hashed = hashed.filter(pl.col("capture_offset") < position)
+        return hashed.filter(~pl.col("capture_offset").is_in(list(skipped))) if skipped else hashed
+
+    def _found(self, table: Table, start: int, end: int, skipped: set[int]) -> pl.DataFrame:
+        """Give the hashes of this log's rows in a span, those of replay orders left out."""
+        batches = [self._ours(batch) for batch in self._readers[table.name].scan(table.names(), start, end)]
+        whole = pa.concat_tables([*batches, table.arrow_schema.empty_table().select(table.names())])
+        if "restored_by_offset" in whole.column_names:
+            whole = whole.filter(pa.compute.is_null(whole.column("restored_by_offset")))
+        hashed = _hashed(table, whole)
+        return hashed.filter(~pl.col("capture_offset").is_in(list(skipped))) if skipped else hashed
+
+    def _ours(self, batch: pa.Table) -> pa.Table:
+        return batch.filter(pa.compute.equal(batch.column("capture_log"), self._log.log_id))
+
+    def _compare(self, table: Table, expected: pl.DataFrame, found: pl.DataFrame) -> None:
+        self._report.rows_expected += len(expected)
+        self._report.rows_found += len(found)
+        distinct = found.unique("identity", keep="first")
+        both = expected.join(distinct, on="identity", how="left", suffix="_found")
+        self._report.note(
+            table.name,
+            missing=int(both["content_found"].is_null().sum()),
+            altered=int((both["content"] != both["content_found"]).fill_null(value=False).sum()),
+            duplicated=len(found) - len(distinct),
+            unexpected=int((~distinct["identity"].is_in(expected["identity"].implode())).sum()),
+        )
+
+    def _beyond(self, position: int) -> None:
+        """Rows of this log above what was committed are nobody's."""
+        for table in TABLES:
+            above = max(position, self._positions[table.name])
+            for batch in self._readers[table.name].scan(["capture_log", "capture_offset"], above, None):
+                self._report.note(table.name, unexpected=len(self._ours(batch)))
+
+    def _compare_restored(self, start: int) -> None:
+        """Compare the rows that replay orders brought back, over the whole window at once: they are few."""
+        for table in TABLES:
+            if "restored_by_offset" not in table.names():
+                continue
+            parts = self._restored.get(table.name, [])
+            expected = pa.concat_tables([*parts, table.arrow_schema.empty_table()])
+            batches = []
+            for batch in self._readers[table.name].scan(table.names(), None, None):
+                ours = self._ours(batch)
+                batches.append(ours.filter(pa.compute.greater_equal(ours.column("restored_by_offset"), start)))
+            found = pa.concat_tables([*batches, table.arrow_schema.empty_table()])
+            self._report.restored += len(expected)
+            self._compare(table, _hashed(table, expected), _hashed(table, found))
+
+    def _foreign(self) -> None:
+        """Rows of a log that this table was never fed from are unexpected; of an earlier log, unverifiable."""
+        for table in TABLES:
+            reader = self._readers[table.name]
+            known = [log_id for log_id, _ in reader.positions]
+            for batch in reader.scan(["capture_log", "capture_offset"], None, None):
+                logs = batch.column("capture_log")
+                foreign = pa.compute.invert(pa.compute.is_in(logs, value_set=pa.array(known, logs.type)))
+                self._report.note(table.name, unexpected=int(pa.compute.sum(foreign).as_py() or 0))
+                earlier = pa.compute.and_not(
+                    pa.compute.invert(foreign), pa.compute.equal(logs, self._log.log_id)
+                )
+                self._report.unverifiable += int(pa.compute.sum(earlier).as_py() or 0)
+
+
+def orders_in(entries: list[Entry]) -> list[ReplayOrder]:
+    """Give the replay orders among some entries."""
+    return [entry.record for entry in entries if isinstance(entry.record, ReplayOrder)]

@@ -1,0 +1,139 @@
+"""The protocols between the rooms: clock, files, capture log, sink, writer.
+
+Implementations live at the edges (``capturelog``, ``sinks``); tests bring their own. Each protocol has
+one contract suite under ``tests/contract`` that every implementation inherits.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import pyarrow as pa
+
+from thirdrail.model.records import Entry, Offset, Position, Record, Settings, Span
+from thirdrail.model.tables import Table
+
+
+class Clock(Protocol):
+    """Time as a parameter. ``now`` is wall time in microseconds since 1970 UTC; it may jump."""
+
+    def now(self) -> int:
+        """Microseconds since 1970 UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Block for that long."""
+        ...
+
+
+class CaptureLog(Protocol):
+    """A durable, ordered log of records; the only queue between the poller and the pipelines.
+
+    Offsets rise and need not be dense. Readers never block the appender.
+    """
+
+    @property
+    def log_id(self) -> str:
+        """Written at the log's birth; another log has another id."""
+        ...
+
+    @property
+    def partitions(self) -> Sequence[str]:
+        """Names of the partitions; a feed always maps to the same one."""
+        ...
+
+    def append(self, partition: str, records: Sequence[tuple[Record, bytes | None]]) -> list[Offset]:
+        """Append in one transaction; once it returns, neither kill -9 nor a power cut can lose them.
+
+        Raises:
+            DiskFull: nothing was appended.
+            LogBusy: another process appends.
+        """
+        ...
+
+    def first(self, partition: str) -> Position:
+        """The lowest offset still held (or :meth:`end` of an empty log)."""
+        ...
+
+    def end(self, partition: str) -> Position:
+        """One above the highest offset ever given (0 for a new log)."""
+        ...
+
+    def read(self, partition: str, position: Position, limit: int, max_bytes: int = 64 << 20) -> list[Entry]:
+        """At most ``limit`` entries at or above ``position`` in order, at least one if there is one.
+
+        Stops before the bodies exceed ``max_bytes``. A duplicate's body is that of the offset it names.
+
+        Raises:
+            LogDamaged: the offsets that could not be read are named.
+        """
+        ...
+
+    def read_back(self, partition: str, feed_id: str, origin: str, below: Position, seconds: int) -> list[Entry]:
+        """The polls of one feed and origin below an offset that are at most ``seconds`` older than its newest.
+
+        In order of offset; ends where ``fetched_at`` steps back (an earlier run of the clock).
+        """
+        ...
+
+    def settings_before(self, partition: str, position: Position) -> Settings | None:
+        """The last settings record below a position, also when retention has dropped its day."""
+        ...
+
+    def acknowledge(self, reader: str, partition: str, position: Position) -> None:
+        """This reader needs nothing below ``position`` any more; only permits deletion."""
+        ...
+
+    def close(self) -> None:
+        """Release files and locks; harmless when repeated."""
+        ...
+
+
+class Writer(Protocol):
+    """One table of one destination, for one log and partition.
+
+    ``commit`` makes rows and the span's end visible together or not at all; repeating it is harmless.
+    """
+
+    @property
+    def position(self) -> Position | None:
+        """How far this destination is, asked of it; None for a table that never had one."""
+        ...
+
+    def commit(self, rows: pa.Table, span: Span, record_offsets: pa.Array | None = None) -> None:
+        """Write the rows of the span and move the position to its end.
+
+        ``rows`` has exactly the table's columns. ``record_offsets`` (int64, one per row, ascending) names
+        the log record that produced each row, so that rows below the position can be left out; by default
+        ``capture_offset``.
+
+        Raises:
+            PositionGap: the span starts above the position.
+            CommitConflict: after bounded retries.
+            CommitOutcomeUnknown: re-open and ask.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what is held; repeating is harmless."""
+        ...
+
+
+class Sink(Protocol):
+    """A destination that holds tables."""
+
+    @property
+    def name(self) -> str:
+        """As in the configuration and in metrics: ``iceberg``, ``memory``."""
+        ...
+
+    def open(self, table: Table, log_id: str, partition: str) -> Writer:
+        """Give the one writer for this table and partition, creating the table when it is missing."""
+        ...
+
+
+Bodies = Mapping[Offset, bytes]
+Entries = Iterable[Entry] | Iterator[Entry]

@@ -1,0 +1,103 @@
+"""Decoded GTFS-Realtime messages → canonical rows of every table.
+
+Rows carry ``cap`` (the capture's number in the call) instead of the envelope, and ``bits`` (rules that
+normalising already decides); both become columns only for rows that are written.
+"""
+
+from typing import NamedTuple
+
+import polars as pl
+import pyarrow as pa
+
+from thirdrail.model.tables import STOP_TIME_UPDATES, TRIP_REPLACEMENT_PERIODS, TRIP_UPDATES, VEHICLE_POSITIONS
+from thirdrail.normalise.messages import bits_of, headers, instant_bits, replacement_periods
+from thirdrail.normalise.stop_times import stop_time_updates
+from thirdrail.normalise.times import instants
+from thirdrail.normalise.trips import duplicate_entity_ids, trip_columns, vehicle_columns
+from thirdrail.normalise.vehicles import vehicle_positions
+
+
+class Raw(NamedTuple):
+    """The decoder's tables as frames (shapes: :class:`thirdrail.decode.gtfs_realtime.Decoded`)."""
+
+    headers: pl.DataFrame
+    replacement_periods: pl.DataFrame
+    entities: pl.DataFrame
+    trip_updates: pl.DataFrame
+    stop_time_updates: pl.DataFrame
+    vehicle_positions: pl.DataFrame
+
+    @classmethod
+    def of(cls, **tables: pa.Table) -> "Raw":
+        """Give the frames of the decoder's Arrow tables without copying."""
+        return cls(**{name: pl.from_arrow(tables[name]) for name in cls._fields})  # type: ignore[arg-type]
+
+
+class Canonical(NamedTuple):
+    """``messages``: one row per capture; ``frames``: table name → rows aligned with the decoder's."""
+
+    messages: pl.DataFrame
+    frames: dict[str, pl.DataFrame]
+
+
+def normalise(raw: Raw, captures: pl.DataFrame) -> Canonical:
+    """Give the canonical rows of several messages.
+
+    ``captures`` has one row per message in order: ``cap`` (Int32, 0…n-1, equal to ``message_index``),
+    ``feed_id``, ``family``, ``timezone``, ``fetched_at`` (Datetime µs UTC). Pure.
+    """
+    messages = headers(raw.headers, raw.entities, captures)
+    trips = _trip_updates(raw, messages)
+    stops = stop_time_updates(raw.stop_time_updates, trips, messages)
+    counts = stops.group_by("cap").agg(stop_time_update_count=pl.len().cast(pl.Int32))
+    messages = messages.join(counts, on="cap", how="left", maintain_order="left").with_columns(
+        pl.when(pl.col("decoded")).then(pl.col("stop_time_update_count").fill_null(0)).alias("stop_time_update_count")
+    )
+    return Canonical(
+        messages,
+        {
+            TRIP_UPDATES.name: trips,
+            STOP_TIME_UPDATES.name: stops,
+            VEHICLE_POSITIONS.name: vehicle_positions(raw.vehicle_positions, raw.entities, messages),
+            TRIP_REPLACEMENT_PERIODS.name: replacement_periods(raw.replacement_periods, messages),
+        },
+    )
+
+
+def _trip_updates(raw: Raw, messages: pl.DataFrame) -> pl.DataFrame:
+    """Give the rows of ``trip_updates``, with what the list of stops says of its ends."""
+    sent = raw.trip_updates
+    trip = trip_columns(sent, messages)
+    updated_at = instants(sent["timestamp"])
+    bits = instant_bits(len(sent), updated_at) | bits_of(
+        len(sent), (duplicate_entity_ids(sent, raw.entities), "M010")
+    )
+    key = pl.col("trip_key").fill_null(pl.lit("entity:") + pl.col("entity_id").fill_null(""))
+    return trip.drop("bits").with_columns(
+        entity_ordinal=sent["entity_ordinal"],
+        entity_id=sent["entity_id"],
+        is_deleted=sent["is_deleted"].fill_null(value=False),
+        **vehicle_columns(sent),
+        trip_update_at=updated_at.values,
+        delay_s=sent["delay"],
+        stop_time_update_count=sent["stop_time_update_count"],
+        **_ends(raw.stop_time_updates, sent["stop_time_update_count"]),
+        **{name: sent[name] for name in sent.columns if name.startswith("properties_")},
+        bits=trip["bits"] | bits,
+    ).with_columns(trip_key=key)
+
+
+def _ends(stops: pl.DataFrame, counts: pl.Series) -> dict[str, pl.Series]:
+    """Give first and last stop and the first stop's time of each trip, by position, without grouping."""
+    last = counts.cum_sum().cast(pl.Int64) - 1
+    has_stops = counts > 0
+    first_row = (last - counts + 1).set(~has_stops, None)
+    last_row = last.set(~has_stops, None)
+    arrival = stops["arrival_time"].gather(first_row).cast(pl.Int64)
+    departure = stops["departure_time"].gather(first_row).cast(pl.Int64)
+    first_time = arrival.zip_with((arrival.is_not_null() & (arrival != 0)).fill_null(value=False), departure)
+    return {
+        "first_stop_id": stops["stop_id"].gather(first_row),
+        "last_stop_id": stops["stop_id"].gather(last_row),
+        "first_stop_time_at": instants(first_time).values,
+    }

@@ -1,0 +1,85 @@
+"""Headers and replacement periods → facts per capture and rows of ``trip_replacement_periods``."""
+
+import polars as pl
+
+from thirdrail.model.rules import BIT
+from thirdrail.normalise import enums
+from thirdrail.normalise.times import INSTANT, Instants, instants
+
+SECOND_US = 1_000_000
+
+
+def bits_of(length: int, *marks: tuple[pl.Series | None, str]) -> pl.Series:
+    """Give the rule bits of each row: every mark that is set adds its rule's bit (UInt32)."""
+    bits = pl.repeat(0, length, dtype=pl.UInt32, eager=True).alias("bits")
+    for mark, rule in marks:
+        if mark is not None and mark.any():
+            bits = bits | mark.fill_null(value=False).cast(pl.UInt32) * BIT[rule]
+    return bits
+
+
+def instant_bits(length: int, *times: Instants) -> pl.Series:
+    """Give the bits M026 and E001 of several columns of times."""
+    bits = bits_of(length)
+    for time in times:
+        bits = bits | bits_of(length, (time.repaired, "M026"), (time.impossible, "E001"))
+    return bits
+
+
+def headers(raw: pl.DataFrame, entities: pl.DataFrame, captures: pl.DataFrame) -> pl.DataFrame:
+    """Give one row per capture: header fields, entity counts and rule bits; null where it did not decode.
+
+    ``raw`` and ``entities`` are the decoder's tables, ``captures`` has ``cap, feed_id, family, timezone,
+    fetched_at``; columns of the result are those plus the header's.
+    """
+    time = instants(raw["timestamp"])
+    decoded = pl.DataFrame(
+        {
+            "cap": raw["message_index"],
+            "feed_timestamp": time.values,
+            "gtfs_realtime_version": raw["gtfs_realtime_version"],
+            "incrementality": enums.names(raw["incrementality"], enums.INCREMENTALITY, "FULL_DATASET"),
+            "feed_version": raw["feed_version"],
+            "mta_version": raw["mta_version"],
+            "bits": instant_bits(len(raw), time),
+            "decoded": pl.repeat(value=True, n=len(raw), eager=True),
+        }
+    )
+    is_none = ~(pl.col("has_trip_update") | pl.col("has_vehicle") | pl.col("has_alert"))
+    counts = entities.group_by("message_index").agg(
+        entity_count=pl.len().cast(pl.Int32),
+        trip_update_count=pl.col("has_trip_update").sum().cast(pl.Int32),
+        vehicle_count=pl.col("has_vehicle").sum().cast(pl.Int32),
+        alert_count=pl.col("has_alert").sum().cast(pl.Int32),
+        other_entity_count=is_none.sum().cast(pl.Int32),
+    )
+    found = captures.join(decoded, on="cap", how="left").join(
+        counts, left_on="cap", right_on="message_index", how="left"
+    )
+    names = ("entity_count", "trip_update_count", "vehicle_count", "alert_count", "other_entity_count")
+    return found.with_columns(
+        pl.col("decoded").fill_null(value=False),
+        pl.col("bits").fill_null(0),
+        *(pl.when(pl.col("decoded")).then(pl.col(name).fill_null(0)).alias(name) for name in names),
+    ).sort("cap")
+
+
+def replacement_periods(raw: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
+    """Give the rows of ``trip_replacement_periods`` (without what depends on the header's time)."""
+    start, end = instants(raw["start"]), instants(raw["end"])
+    header = messages["feed_timestamp"].gather(raw["message_index"])
+    return pl.DataFrame(
+        {
+            "cap": raw["message_index"],
+            "entity_ordinal": raw["ordinal"],
+            "route_id": raw["route_id"].fill_null(""),
+            "start_at": start.values,
+            "end_after_header_s": (end.values - header).dt.total_seconds(),
+            "bits": instant_bits(len(raw), start, end),
+        }
+    )
+
+
+def header_times(messages: pl.DataFrame, caps: pl.Series) -> pl.Series:
+    """Give the header time of each row's capture."""
+    return messages["feed_timestamp"].gather(caps).cast(INSTANT)

@@ -1,0 +1,42 @@
+"""Decoded vehicle positions → rows of ``vehicle_positions``."""
+
+import polars as pl
+
+from thirdrail.normalise import enums, nyct
+from thirdrail.normalise.messages import bits_of, instant_bits
+from thirdrail.normalise.times import instants
+from thirdrail.normalise.trips import SUBWAY, duplicate_entity_ids, trip_columns, vehicle_columns
+
+
+def vehicle_positions(raw: pl.DataFrame, entities: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
+    """Give the canonical rows, in the decoder's order."""
+    trip = trip_columns(raw, messages)
+    seen_at = instants(raw["timestamp"])
+    is_subway = messages["family"].gather(raw["message_index"]) == SUBWAY
+    key = pl.coalesce(pl.col("vehicle_id"), pl.col("trip_key"), pl.lit("entity:") + pl.col("entity_id").fill_null(""))
+    nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(raw))
+    bits = instant_bits(len(raw), seen_at) | bits_of(len(raw), (duplicate_entity_ids(raw, entities), "M010"))
+    return trip.drop("bits").with_columns(
+        entity_ordinal=raw["entity_ordinal"],
+        entity_id=raw["entity_id"],
+        is_deleted=raw["is_deleted"].fill_null(value=False),
+        **vehicle_columns(raw),
+        latitude=raw["latitude"].cast(pl.Float64),
+        longitude=raw["longitude"].cast(pl.Float64),
+        bearing=raw["bearing"],
+        odometer_m=raw["odometer"],
+        speed_mps=raw["speed"],
+        current_stop_sequence=raw["current_stop_sequence"].cast(pl.Int32, strict=False),
+        stop_id=raw["stop_id"],
+        parent_stop_id=nyct.parent_stop_ids(raw["stop_id"]).zip_with(is_subway, nothing),
+        current_status_raw=enums.names(raw["current_status"], enums.VEHICLE_STOP_STATUS),
+        current_status=enums.names(raw["current_status"], enums.VEHICLE_STOP_STATUS, "IN_TRANSIT_TO"),
+        vehicle_at=seen_at.values,
+        congestion_level=enums.names(raw["congestion_level"], enums.CONGESTION_LEVEL),
+        occupancy_status=enums.names(raw["occupancy_status"], enums.OCCUPANCY_STATUS),
+        occupancy_percentage=raw["occupancy_percentage"].cast(pl.Int32, strict=False),
+        crowding_estimated_count=raw["crowding_estimated_count"],
+        crowding_estimated_capacity=raw["crowding_estimated_capacity"],
+        carriage_count=raw["carriage_count"],
+        bits=trip["bits"] | bits,
+    ).with_columns(vehicle_key=key)

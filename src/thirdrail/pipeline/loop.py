@@ -1,0 +1,180 @@
+"""The loop: read a span of the log, make its rows, commit them table by table, acknowledge.
+
+One pipeline is one partition and one sink, pulling, single-threaded. It keeps no offsets of its own: on
+open it asks the destination how far it is, and checks that log and destination agree.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from thirdrail.errors import CapturesGone, LogBehindDestination
+from thirdrail.model import feeds as declared
+from thirdrail.model.feeds import Feed
+from thirdrail.model.ports import CaptureLog, Clock, Sink, Writer
+from thirdrail.model.records import Span
+from thirdrail.model.tables import TABLES
+from thirdrail.pipeline.processor import Processor
+from thirdrail.pipeline.transform import Rows
+
+READ_BYTES = 6 << 20
+"""Bodies read and transformed at a time: about 200,000 rows, so that memory stays bounded."""
+
+READ_ENTRIES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a batch closes; whichever comes first, also while catching up (design, "Batch")."""
+
+    rows: int = 500_000
+    bytes: int = 256 << 20
+    seconds: float = 5.0
+
+
+@dataclass(slots=True)
+class StepResult:
+    """What one batch carried. ``written`` counts rows by table; ``decoded`` rows that came in."""
+
+    span: Span
+    captures: int = 0
+    decoded: int = 0
+    written: dict[str, int] = field(default_factory=dict)
+
+
+class Pipeline:
+    """Carries one partition of a log into one sink. Not thread-safe; ``step`` blocks while it commits."""
+
+    def __init__(
+        self,
+        log: CaptureLog,
+        sink: Sink,
+        partition: str,
+        clock: Clock,
+        *,
+        limits: Limits | None = None,
+        feeds: Mapping[str, Feed] = declared.BY_ID,
+    ) -> None:
+        self._log, self._sink, self._partition, self._clock = log, sink, partition, clock
+        self._limits = limits or Limits()
+        self._feeds = feeds
+        self._writers: dict[str, Writer] = {}
+        self._processor: Processor | None = None
+        self._position = 0
+
+    @property
+    def position(self) -> int:
+        """The next offset that this pipeline will read."""
+        return self._position
+
+    @property
+    def reader(self) -> str:
+        """The name under which this pipeline acknowledges."""
+        return self._sink.name
+
+    def open(self) -> None:
+        """Ask every table for its position and check that the log can go on from there.
+
+        Raises:
+            LogBehindDestination: a table is further than the log.
+            CapturesGone: the log has dropped what a table still needs.
+        """
+        self._writers = {
+            table.name: self._sink.open(table, self._log.log_id, self._partition) for table in TABLES
+        }
+        known = {name: writer.position for name, writer in self._writers.items() if writer.position is not None}
+        first, end = self._log.first(self._partition), self._log.end(self._partition)
+        for name, position in known.items():
+            check_agreement(name, position, first, end)
+        self._position = min(known.values(), default=first)
+        self._begin_new_tables(known)
+        self._processor = Processor(self._log, self._partition, self._position, self._feeds)
+
+    def _begin_new_tables(self, known: Mapping[str, int]) -> None:
+        """Give every new table a durable position before the first batch.
+
+        Without it a crash within the first batch ever would leave tables behind that have no position
+        beside neighbours that have moved on, and their rows would be lost.
+        """
+        for table in TABLES:
+            if table.name not in known:
+                span = Span(self._position, self._position)
+                self._writers[table.name].commit(table.arrow_schema.empty_table(), span)
+
+    def step(self) -> StepResult | None:
+        """Carry one batch; None when the log holds nothing new. Repeating after a failure is harmless."""
+        start = end = self._position
+        deadline = self._clock.monotonic() + self._limits.seconds
+        result, rows = StepResult(Span(start, end)), Rows()
+        while True:
+            entries = self._log.read(self._partition, end, READ_ENTRIES, READ_BYTES)
+            if not entries:
+                break
+            result.captures += self._processing().process(entries, rows)
+            end = entries[-1].offset + 1
+            if self._is_full(rows) or self._clock.monotonic() >= deadline:
+                break
+        if end == start:
+            return None
+        result.span = Span(start, end)
+        result.decoded = rows.decoded_rows
+        self._commit(rows, result)
+        return result
+
+    def close(self) -> None:
+        """Close every writer, so that quiet tables note their position; repeating is harmless."""
+        for writer in self._writers.values():
+            writer.close()
+        self._acknowledge()
+
+    def _processing(self) -> Processor:
+        if self._processor is None:
+            self.open()
+        assert self._processor is not None  # noqa: S101 - open() sets it
+        return self._processor
+
+    def _is_full(self, rows: Rows) -> bool:
+        tables = [table for parts in rows.tables.values() for table in parts]
+        return (
+            sum(map(len, tables)) >= self._limits.rows
+            or sum(table.nbytes for table in tables) >= self._limits.bytes
+        )
+
+    def _commit(self, rows: Rows, result: StepResult) -> None:
+        """Commit every table, ``feed_messages`` last, and only then move on."""
+        for table in TABLES:
+            parts = rows.tables.get(table.name, [])
+            batch = pa.concat_tables(parts) if parts else table.arrow_schema.empty_table()
+            offsets = pa.concat_arrays(rows.offsets[table.name]) if parts else None
+            self._writers[table.name].commit(batch, result.span, offsets)
+            result.written[table.name] = len(batch)
+        self._position = result.span.end
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        """Tell the log what no table needs any more: the lowest position that a table has made durable."""
+        positions = [writer.position for writer in self._writers.values() if writer.position is not None]
+        if positions:
+            self._log.acknowledge(self.reader, self._partition, min(positions))
+
+
+def check_agreement(table: str, position: int, first: int, end: int) -> None:
+    """Refuse to go on from a position that the log cannot serve.
+
+    Raises:
+        LogBehindDestination: the position lies above the log's end.
+        CapturesGone: it lies below the log's first offset.
+    """
+    if position > end:
+        raise LogBehindDestination(
+            f"{table} has taken in captures up to offset {position}, but the capture log ends at {end}: "
+            "the log was lost or restored from an older copy",
+            hint="keep the tables and start the log above them: thirdrail captures skip",
+        )
+    if position < first:
+        raise CapturesGone(
+            f"{table} wants captures from offset {position}, but the log begins at {first}: "
+            f"offsets {position} to {first - 1} are gone",
+            hint="restore the log from a backup, or accept the gap: thirdrail captures skip",
+        )

@@ -1,0 +1,128 @@
+"""Replay orders and rejections: records that are not polls and yet give rows."""
+
+from collections import defaultdict
+
+import msgspec
+import polars as pl
+import pyarrow as pa
+
+from thirdrail.model.records import Entry, Poll, Rejection, ReplayOrder
+from thirdrail.model.tables import PICTURE_TABLES, QUARANTINE
+from thirdrail.pipeline.changes import RESTORED
+from thirdrail.pipeline.refusals import PAYLOAD_LIMIT, Refusal, parse_quarantine_id, quarantine_id, quarantine_rows
+from thirdrail.pipeline.transform import Context, Judged, Rows, judge_rows
+from thirdrail.pipeline.written import to_arrow
+
+Place = tuple[str | None, int | None, int | None]
+"""Table, entity ordinal and place in the entity; None means all of them."""
+
+
+def restore(order_offset: int, order: ReplayOrder, captures: dict[int, Entry], context: Context, rows: Rows) -> None:
+    """Add what now passes of the rows that an order names, as ``restored``, and say so in ``quarantine``.
+
+    ``captures`` holds the entries that the order lists; one that the log has lost restores nothing.
+    """
+    wanted: dict[int, list[Place]] = defaultdict(list)
+    for text in order.quarantine_ids:
+        log_id, offset, *place = parse_quarantine_id(text)
+        if log_id == context.log_id and offset in captures:
+            wanted[offset].append((place[0], place[1], place[2]))
+    for offset, places in sorted(wanted.items()):
+        entry = captures[offset]
+        if isinstance(entry.record, Poll):
+            judged = judge_rows([(offset, entry.record, entry.body)], context)
+            _restore_one(order_offset, judged, places, context, rows)
+
+
+def _restore_one(order_offset: int, judged: Judged, places: list[Place], context: Context, rows: Rows) -> None:
+    offset, poll, _ = judged.polls[0]
+    envelope = judged.messages.select(
+        "feed_id",
+        "fetched_at",
+        "feed_timestamp",
+        capture_offset=pl.lit(offset, pl.Int64),
+        origin=pl.lit(poll.origin, pl.String),
+    )
+    settled: set[Place] = set()
+    for table in PICTURE_TABLES:
+        passed = judged.gated.passed[table.name]
+        for place in places:
+            chosen = passed.filter(_named(table.name, place, passed.columns))
+            if chosen.is_empty():
+                continue
+            settled.add(place)
+            marked = chosen.with_columns(
+                change_kind=pl.lit(RESTORED),
+                removed_reason=pl.lit(None, pl.String),
+                restored_by_offset=pl.lit(order_offset, pl.Int64),
+            )
+            arrow = to_arrow(table, marked, envelope, context.log_id, context.settings.pipeline_version)
+            rows.add(table.name, arrow, pa.repeat(pa.scalar(order_offset, pa.int64()), len(arrow)))
+    if settled:
+        rows.add(QUARANTINE.name, *_settled_rows(order_offset, judged, settled, context))
+
+
+def _named(table: str, place: Place, columns: list[str]) -> pl.Expr:
+    """Give the filter that picks the rows of a place; a trip update brings its stop times."""
+    target, ordinal, within = place
+    if target is not None and target != table and (target, table) != ("trip_updates", "stop_time_updates"):
+        return pl.lit(value=False)
+    chosen = pl.lit(value=True) if ordinal is None else pl.col("entity_ordinal") == ordinal
+    if within is not None and "stu_index" in columns:
+        chosen = chosen & (pl.col("stu_index") == within)
+    return chosen
+
+
+def _settled_rows(
+    order_offset: int, judged: Judged, settled: set[Place], context: Context
+) -> tuple[pa.Table, pa.Array]:
+    offset, poll, _ = judged.polls[0]
+    refusals = [
+        Refusal(
+            cap=0,
+            level="message" if ordinal is None else ("row" if place is not None else "entity"),
+            rules=("M009",) if table is None else ("restored",),
+            payload="",
+            payload_format="none",
+            reason="judged again by a replay order: passes now",
+            table=table,
+            entity_ordinal=ordinal,
+            place=place,
+        )
+        for table, ordinal, place in sorted(settled, key=str)
+    ]
+    version = context.settings.pipeline_version
+    times = judged.messages["feed_timestamp"].to_list()
+    found = quarantine_rows(refusals, [(offset, poll)], times, context.log_id, version, restored_by=order_offset)
+    return found, pa.repeat(pa.scalar(order_offset, pa.int64()), len(found))
+
+
+def rejected(offset: int, rejection: Rejection, context: Context, rows: Rows) -> None:
+    """Add one quarantine row (M039) per row that a destination refused."""
+
+
+    found = []
+    for place, row in enumerate(rejection.rows):
+        payload = msgspec.json.encode(row).decode()
+        found.append(
+            {
+                "feed_id": rejection.feed_id,
+                "capture_log": context.log_id,
+                "capture_offset": offset,
+                "origin": rejection.sink,
+                "fetched_at": rejection.rejected_at,
+                "pipeline_version": context.settings.pipeline_version,
+                "quarantine_id": quarantine_id(context.log_id, offset, rejection.table, None, place),
+                "level": "row",
+                "target_table": rejection.table,
+                "place": place,
+                "rule_ids": ["M039"],
+                "primary_rule_id": "M039",
+                "reason": rejection.reason,
+                "payload_format": "json",
+                "payload": payload[:PAYLOAD_LIMIT],
+                "payload_truncated": len(payload) > PAYLOAD_LIMIT,
+            }
+        )
+    if found:
+        rows.add(QUARANTINE.name, pa.Table.from_pylist(found, schema=QUARANTINE.arrow_schema))

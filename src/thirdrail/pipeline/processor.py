@@ -1,0 +1,51 @@
+"""Records of a log → rows, each under the settings before it; the part of the loop that audit repeats."""
+
+from collections.abc import Mapping
+
+from thirdrail.model.feeds import Feed
+from thirdrail.model.ports import CaptureLog
+from thirdrail.model.records import Entry, Poll, Rejection, ReplayOrder, Settings
+from thirdrail.pipeline.orders import rejected, restore
+from thirdrail.pipeline.streams import Streams
+from thirdrail.pipeline.transform import Context, Polls, Rows, transform
+
+
+class Processor:
+    """Turns the records of one partition into rows, from a position on, in order."""
+
+    def __init__(self, log: CaptureLog, partition: str, position: int, feeds: Mapping[str, Feed]) -> None:
+        self._log, self._partition, self._feeds = log, partition, feeds
+        self._streams = Streams(log, partition, feeds)
+        self._settings = log.settings_before(partition, position) or Settings()
+
+    def process(self, entries: list[Entry], rows: Rows) -> int:
+        """Add the rows of these entries; give how many captures they held."""
+        polls: Polls = []
+        captures = 0
+        for entry in entries:
+            if isinstance(entry.record, Poll):
+                polls.append((entry.offset, entry.record, entry.body))
+                captures += 1
+                continue
+            transform(polls, self._context(), self._streams, rows)
+            polls = []
+            self._process_other(entry, rows)
+        transform(polls, self._context(), self._streams, rows)
+        return captures
+
+    def _process_other(self, entry: Entry, rows: Rows) -> None:
+        match entry.record:
+            case Settings() as settings:
+                self._settings = settings
+            case ReplayOrder() as order:
+                captures = {offset: found for offset in order.captures if (found := self._entry(offset)) is not None}
+                restore(entry.offset, order, captures, self._context(), rows)
+            case Rejection() as rejection:
+                rejected(entry.offset, rejection, self._context(), rows)
+
+    def _entry(self, offset: int) -> Entry | None:
+        found = self._log.read(self._partition, offset, 1)
+        return found[0] if found and found[0].offset == offset else None
+
+    def _context(self) -> Context:
+        return Context(self._log.log_id, self._settings, self._feeds)

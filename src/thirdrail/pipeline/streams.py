@@ -1,0 +1,96 @@
+"""What each feed said before an offset, read back from the log when it is first needed.
+
+A capture's rows depend on captures at most 40 minutes older (30 to its base, 10 more for whether the base
+was accepted), so no state of ours survives a process and none needs to.
+"""
+
+from collections.abc import Callable, Mapping
+
+import polars as pl
+
+from thirdrail.decode.gtfs_realtime import peek
+from thirdrail.model.feeds import Feed
+from thirdrail.model.ports import CaptureLog
+from thirdrail.model.records import Entry, Poll, Settings
+from thirdrail.model.tables import PICTURE_TABLES
+from thirdrail.normalise.times import instants
+from thirdrail.pipeline.changes import Picture, with_content_hash
+from thirdrail.pipeline.transform import Context, Judged, Stream, judge_rows
+from thirdrail.quality.message_rules import Header, judge
+
+READ_BACK_SECONDS = 2_400
+
+
+class Streams:
+    """The streams of one partition; call it with feed id, origin and an offset to get the one below it."""
+
+    def __init__(
+        self,
+        log: CaptureLog,
+        partition: str,
+        feeds: Mapping[str, Feed],
+        read_back: Callable[[CaptureLog, str, str, str, int], list[Entry]] | None = None,
+    ) -> None:
+        self._log, self._partition, self._feeds = log, partition, feeds
+        self._read_back = read_back or _read_back
+        self._streams: dict[tuple[str, str], Stream] = {}
+
+    def __call__(self, feed_id: str, origin: str, below: int) -> Stream:
+        """Give the stream; the first call for it reads the log below ``below``, later ones do not."""
+        name = (feed_id, origin)
+        if name not in self._streams:
+            entries = self._read_back(self._log, self._partition, feed_id, origin, below)
+            self._streams[name] = self._rebuild(entries)
+        return self._streams[name]
+
+    def _rebuild(self, entries: list[Entry]) -> Stream:
+        """Judge the headers in order; decode whole only the last accepted capture."""
+        stream = Stream()
+        last: tuple[Entry, int] | None = None
+        for entry, seen in zip(entries, self._headers(entries), strict=True):
+            poll = entry.record
+            assert isinstance(poll, Poll)  # noqa: S101 - the log's promise, for the type checker
+            stream.recent.arrive(poll.fetched_at)
+            if seen is None:
+                continue
+            header = Header(poll.fetched_at, *seen, poll.body_sha256)
+            if judge(header, stream.recent, family="", outcome=poll.outcome).accepted:
+                last = (entry, stream.recent.run)
+        if last is not None:
+            entry, run = last
+            judged = self._judged(entry)
+            frames = {table.name: with_content_hash(table, judged.gated.passed[table.name]) for table in PICTURE_TABLES}
+            stream.picture = Picture(entry.offset, entry.record.fetched_at, run, frames)  # type: ignore[union-attr]
+            stream.refused = frozenset(refusal.content() for refusal in judged.refusals)
+        return stream
+
+    def _headers(self, entries: list[Entry]) -> list[tuple[int | None, int] | None]:
+        """Give header time (µs) and entity count of each entry; None where it does not decode."""
+        peeked = [peek(entry.body) if entry.body is not None else None for entry in entries]
+        seconds = pl.Series([None if seen is None else seen[0] for seen in peeked], dtype=pl.UInt64)
+        times = instants(seconds).values.dt.timestamp("us").to_list()
+        found: list[tuple[int | None, int] | None] = []
+        for entry, seen, time in zip(entries, peeked, times, strict=True):
+            if seen is not None:
+                found.append((time, seen[1]))
+            elif entry.body is not None:
+                found.append(_decoded_header(self._judged(entry)))
+            else:
+                found.append(None)
+        return found
+
+    def _judged(self, entry: Entry) -> Judged:
+        settings = self._log.settings_before(self._partition, entry.offset) or Settings()
+        context = Context(self._log.log_id, settings, self._feeds)
+        return judge_rows([(entry.offset, entry.record, entry.body)], context)  # type: ignore[list-item]
+
+
+def _decoded_header(judged: Judged) -> tuple[int | None, int] | None:
+    decoded, at, count = judged.messages.select(
+        "decoded", pl.col("feed_timestamp").dt.timestamp("us"), "entity_count"
+    ).row(0)
+    return (at, count) if decoded else None
+
+
+def _read_back(log: CaptureLog, partition: str, feed_id: str, origin: str, below: int) -> list[Entry]:
+    return log.read_back(partition, feed_id, origin, below, READ_BACK_SECONDS)
