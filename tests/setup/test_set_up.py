@@ -28,7 +28,7 @@ def test_a_second_set_up_runs_no_pip_and_opens_no_connection(ready, tmp_path):
     assert (code, output) == (0, ".venv is ready\n")
     assert "setup.py" in trace.read_text(), "the trace shows what was run"
     assert "AF_INET" not in trace.read_text()
-    assert "pip" not in trace.read_text().replace(str(tmp_path), "")
+    assert '"pip"' not in trace.read_text()
 
 
 @pytest.fixture(scope="module")

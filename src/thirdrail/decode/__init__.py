@@ -1,0 +1,1 @@
+"""Bytes → Arrow tables of raw fields. Pure."""

@@ -1,0 +1,183 @@
+"""ptars' nested record batch → flat tables, by offsets and takes alone."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+TRIP = {
+    "trip_id": ("trip_id",),
+    "start_time": ("start_time",),
+    "start_date": ("start_date",),
+    "schedule_relationship": ("schedule_relationship",),
+    "route_id": ("route_id",),
+    "direction_id": ("direction_id",),
+    "modified_trip_modifications_id": ("modified_trip", "modifications_id"),
+    "modified_trip_affected_trip_id": ("modified_trip", "affected_trip_id"),
+    "train_id": ("nyct", "train_id"),
+    "is_assigned": ("nyct", "is_assigned"),
+    "nyct_direction": ("nyct", "direction"),
+}
+VEHICLE = {
+    "vehicle_id": ("vehicle", "id"),
+    "vehicle_label": ("vehicle", "label"),
+    "license_plate": ("vehicle", "license_plate"),
+    "wheelchair_accessible": ("vehicle", "wheelchair_accessible"),
+}
+_PROPERTIES = ("trip_id", "start_date", "start_time", "shape_id", "trip_headsign", "trip_short_name")
+TRIP_UPDATE = {
+    **{name: ("trip", *path) for name, path in TRIP.items()},
+    **VEHICLE,
+    "timestamp": ("timestamp",),
+    "delay": ("delay",),
+    **{f"properties_{name}": ("properties", name) for name in _PROPERTIES},
+}
+_EVENT = ("delay", "time", "uncertainty", "scheduled_time")
+STOP_TIME = {
+    "stop_sequence": ("stop_sequence",),
+    "stop_id": ("stop_id",),
+    "schedule_relationship": ("schedule_relationship",),
+    **{f"arrival_{name}": ("arrival", name) for name in _EVENT},
+    **{f"departure_{name}": ("departure", name) for name in _EVENT},
+    "departure_occupancy_status": ("departure_occupancy_status",),
+    "scheduled_track": ("nyct", "scheduled_track"),
+    "actual_track": ("nyct", "actual_track"),
+    "rail_track": ("rail", "track"),
+    "rail_train_status": ("rail", "train_status"),
+    **{name: ("properties", name) for name in ("assigned_stop_id", "stop_headsign", "pickup_type", "drop_off_type")},
+}
+VEHICLE_POSITION = {
+    **{name: ("trip", *path) for name, path in TRIP.items()},
+    **VEHICLE,
+    "timestamp": ("timestamp",),
+    **{name: ("position", name) for name in ("latitude", "longitude", "bearing", "speed", "odometer")},
+    "current_stop_sequence": ("current_stop_sequence",),
+    "current_status": ("current_status",),
+    "congestion_level": ("congestion_level",),
+    "stop_id": ("stop_id",),
+    "occupancy_status": ("occupancy_status",),
+    "occupancy_percentage": ("occupancy_percentage",),
+    "crowding_estimated_count": ("crowding", "estimated_count"),
+    "crowding_estimated_capacity": ("crowding", "estimated_capacity"),
+}
+Paths = dict[str, tuple[str, ...]]
+
+
+class Nested:
+    """A struct array whose fields are fetched by path, each struct flattened once."""
+
+    def __init__(self, array: pa.StructArray) -> None:
+        self._array = array
+        names = [array.type.field(place).name for place in range(array.type.num_fields)]
+        self._fields = dict(zip(names, array.flatten(), strict=True))
+        self._inner: dict[str, Nested] = {}
+
+    def get(self, path: tuple[str, ...]) -> pa.Array:
+        """Give the field at the path; null wherever a struct on the way is."""
+        first, *rest = path
+        if not rest:
+            return self._fields[first]
+        if first not in self._inner:
+            self._inner[first] = Nested(self._fields[first])
+        return self._inner[first].get(tuple(rest))
+
+    def columns(self, paths: Paths) -> dict[str, pa.Array]:
+        """Give several fields by their column names."""
+        return {name: self.get(path) for name, path in paths.items()}
+
+
+def _int32(array: pa.Array) -> pa.Array:
+    return array.cast(pa.int32())
+
+
+def _counter(lists: pa.Array, parents: pa.Array) -> pa.Array:
+    """Give the place of each list value in its list."""
+    total = len(parents)
+    starts = pc.subtract(lists.offsets, lists.offsets[0]).slice(0, len(lists))
+    return _int32(pc.subtract(_range(total), starts.cast(pa.int64()).take(parents)))
+
+
+def _range(length: int) -> pa.Array:
+    return pc.subtract(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), length)), 1)
+
+
+def flatten(batch: pa.RecordBatch, message: pa.Array, first_ordinal: pa.Array) -> dict[str, pa.Table]:
+    """Give the decoder's tables of a batch of payloads.
+
+    ``message``: message index of each payload; ``first_ordinal``: ordinal of its first entity (int32).
+    """
+    header = Nested(batch.column("header"))
+    entity_lists = batch.column("entity")
+    payload = pc.list_parent_indices(entity_lists)
+    entity = Nested(entity_lists.flatten())
+    place = {
+        "message_index": message.take(payload),
+        "entity_ordinal": _int32(pc.add(first_ordinal.take(payload), _counter(entity_lists, payload))),
+        "entity_id": entity.get(("id",)),
+        "is_deleted": entity.get(("is_deleted",)),
+    }
+    updates, vehicles = entity.get(("trip_update",)), entity.get(("vehicle",))
+    has_update, has_vehicle, has_alert = (
+        pc.is_valid(array) for array in (updates, vehicles, entity.get(("alert",)))
+    )
+    is_other = pc.invert(pc.or_(pc.or_(has_update, has_vehicle), has_alert))
+    marks = {"has_trip_update": has_update, "has_vehicle": has_vehicle, "has_alert": has_alert, "has_other": is_other}
+    trips, stops = _trip_updates(updates, has_update, place)
+    return {
+        "headers": _headers(header, message, first_ordinal),
+        "replacement_periods": _periods(header, message, first_ordinal),
+        "entities": pa.table({**place, **marks}),
+        "trip_updates": trips,
+        "stop_time_updates": stops,
+        "vehicle_positions": _vehicle_positions(vehicles, has_vehicle, place),
+    }
+
+
+def _headers(header: Nested, message: pa.Array, first_ordinal: pa.Array) -> pa.Table:
+    names = ("gtfs_realtime_version", "incrementality", "timestamp", "feed_version")
+    columns = {"message_index": message, **{name: header.get((name,)) for name in names}}
+    columns["mta_version"] = header.get(("mta", "version"))
+    return pa.table(columns).filter(pc.equal(first_ordinal, 0))
+
+
+def _periods(header: Nested, message: pa.Array, first_ordinal: pa.Array) -> pa.Table:
+    lists = header.get(("mta", "trip_replacement_period"))
+    payload = pc.list_parent_indices(lists)
+    period = Nested(lists.flatten())
+    columns = {
+        "message_index": message.take(payload),
+        "ordinal": _counter(lists, payload),
+        "route_id": period.get(("route_id",)),
+        "start": period.get(("replacement_period", "start")),
+        "end": period.get(("replacement_period", "end")),
+    }
+    return pa.table(columns).filter(pc.equal(first_ordinal.take(payload), 0))
+
+
+def _present(array: pa.Array, mask: pa.Array, place: dict[str, pa.Array]) -> tuple[pa.Array, dict[str, pa.Array]]:
+    if array.null_count == 0:
+        return array, place
+    return array.filter(mask), {name: column.filter(mask) for name, column in place.items()}
+
+
+def _trip_updates(array: pa.Array, mask: pa.Array, place: dict[str, pa.Array]) -> tuple[pa.Table, pa.Table]:
+    array, place = _present(array, mask, place)
+    update = Nested(array)
+    lists = update.get(("stop_time_update",))
+    parent = pc.list_parent_indices(lists)
+    counts = _int32(pc.list_value_length(lists))
+    stop = Nested(lists.flatten())
+    stops = {
+        "message_index": place["message_index"].take(parent),
+        "entity_ordinal": place["entity_ordinal"].take(parent),
+        "stu_index": _counter(lists, parent),
+        "parent": _int32(parent),
+        **stop.columns(STOP_TIME),
+    }
+    trips = {**place, **update.columns(TRIP_UPDATE), "stop_time_update_count": counts}
+    return pa.table(trips), pa.table(stops)
+
+
+def _vehicle_positions(array: pa.Array, mask: pa.Array, place: dict[str, pa.Array]) -> pa.Table:
+    array, place = _present(array, mask, place)
+    position = Nested(array)
+    carriages = _int32(pc.list_value_length(position.get(("carriage",))))
+    return pa.table({**place, **position.columns(VEHICLE_POSITION), "carriage_count": carriages})

@@ -1,0 +1,64 @@
+"""The flat wire schema: GTFS-Realtime with the MTA's extensions as ordinary fields, pruned to what tables hold.
+
+An extension is a field number on the wire, so declaring it as an ordinary optional field reads the same
+bytes. Enums are int32: proto2 enums are closed, an unknown number would vanish. Everything is optional: the
+strict gate has judged the bytes before. Source: gtfs-realtime.proto (2026-06) and the MTA's extensions.
+"""
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor import Descriptor
+
+_SCHEMA = """
+FeedMessage header:FeedHeader=1 entity:*FeedEntity=2
+FeedHeader gtfs_realtime_version:string=1 incrementality:int32=2 timestamp:uint64=3 feed_version:string=4 mta:MtaFeedHeader=1001
+MtaFeedHeader version:string=1 trip_replacement_period:*TripReplacementPeriod=2
+TripReplacementPeriod route_id:string=1 replacement_period:TimeRange=2
+TimeRange start:uint64=1 end:uint64=2
+FeedEntity id:string=1 is_deleted:bool=2 trip_update:TripUpdate=3 vehicle:VehiclePosition=4 alert:Nothing=5
+Nothing
+TripUpdate trip:TripDescriptor=1 stop_time_update:*StopTimeUpdate=2 vehicle:VehicleDescriptor=3 timestamp:uint64=4 delay:int32=5 properties:TripProperties=6
+TripProperties trip_id:string=1 start_date:string=2 start_time:string=3 shape_id:string=4 trip_headsign:string=5 trip_short_name:string=6
+StopTimeEvent delay:int32=1 time:int64=2 uncertainty:int32=3 scheduled_time:int64=4
+StopTimeUpdate stop_sequence:uint32=1 arrival:StopTimeEvent=2 departure:StopTimeEvent=3 stop_id:string=4 schedule_relationship:int32=5 properties:StopTimeProperties=6 departure_occupancy_status:int32=7 nyct:NyctStopTimeUpdate=1001 rail:RailStopTimeUpdate=1005
+StopTimeProperties assigned_stop_id:string=1 stop_headsign:string=2 pickup_type:int32=3 drop_off_type:int32=4
+NyctStopTimeUpdate scheduled_track:string=1 actual_track:string=2
+RailStopTimeUpdate track:string=1 train_status:string=2
+VehiclePosition trip:TripDescriptor=1 position:Position=2 current_stop_sequence:uint32=3 current_status:int32=4 timestamp:uint64=5 congestion_level:int32=6 stop_id:string=7 vehicle:VehicleDescriptor=8 occupancy_status:int32=9 occupancy_percentage:uint32=10 carriage:*Nothing=11 crowding:Crowding=1006
+Position latitude:float=1 longitude:float=2 bearing:float=3 odometer:double=4 speed:float=5
+Crowding estimated_count:int32=1 estimated_capacity:int32=2
+TripDescriptor trip_id:string=1 start_time:string=2 start_date:string=3 schedule_relationship:int32=4 route_id:string=5 direction_id:uint32=6 modified_trip:ModifiedTrip=7 nyct:NyctTripDescriptor=1001
+ModifiedTrip modifications_id:string=1 affected_trip_id:string=2
+NyctTripDescriptor train_id:string=1 is_assigned:bool=2 direction:int32=3
+VehicleDescriptor id:string=1 label:string=2 license_plate:string=3 wheelchair_accessible:int32=4
+"""
+"""One message a line: ``field:type=number``, ``*`` for repeated."""
+
+_PACKAGE = "mta_realtime"
+_FIELD = descriptor_pb2.FieldDescriptorProto
+
+
+def _file() -> descriptor_pb2.FileDescriptorProto:
+    file = descriptor_pb2.FileDescriptorProto(name="mta_realtime.proto", package=_PACKAGE, syntax="proto2")
+    for line in _SCHEMA.split("\n"):
+        name, *fields = line.split() or [""]
+        if not name:
+            continue
+        message = file.message_type.add(name=name)
+        for field in fields:
+            label, rest = field.split(":")
+            kind, number = rest.split("=")
+            added = message.field.add(name=label, number=int(number))
+            added.label = _FIELD.LABEL_REPEATED if kind.startswith("*") else _FIELD.LABEL_OPTIONAL
+            kind = kind.removeprefix("*")
+            if kind[0].isupper():
+                added.type, added.type_name = _FIELD.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
+            else:
+                added.type = _FIELD.Type.Value(f"TYPE_{kind.upper()}")
+    return file
+
+
+def feed_message() -> Descriptor:
+    """Give the descriptor of ``mta_realtime.FeedMessage``, in a pool of its own."""
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(_file())  # type: ignore[no-untyped-call]
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.FeedMessage")).DESCRIPTOR
