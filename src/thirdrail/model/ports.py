@@ -103,10 +103,10 @@ class Writer(Protocol):
         """How far this destination is, asked of it; None for a table that never had one."""
         ...
 
-    def commit(self, rows: pa.Table, span: Span, record_offsets: pa.Array | None = None) -> None:
+    def commit(self, rows: pa.Table, span: Span, offsets: pa.Array | None = None) -> None:
         """Write the rows of the span and move the position to its end.
 
-        ``rows`` has exactly the table's columns. ``record_offsets`` (int64, one per row, ascending) names
+        ``rows`` has exactly the table's columns. ``offsets`` (int64, one per row, ascending) names
         the log record that produced each row, so that rows below the position can be left out; by default
         ``capture_offset``.
 

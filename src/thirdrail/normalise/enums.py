@@ -5,6 +5,8 @@ Source: gtfs-realtime.proto of the GTFS-Realtime reference (2026-06), NYCT and M
 
 import polars as pl
 
+from thirdrail.normalise.constant import constant
+
 INCREMENTALITY = {0: "FULL_DATASET", 1: "DIFFERENTIAL"}
 TRIP_RELATIONSHIP = {
     0: "SCHEDULED",
@@ -44,8 +46,10 @@ NYCT_DIRECTION = {1: "NORTH", 2: "EAST", 3: "SOUTH", 4: "WEST"}
 def names(numbers: pl.Series, known: dict[int, str], absent: str | None = None) -> pl.Series:
     """Give the names of a series of enum numbers; null stays null, or becomes ``absent``."""
     if numbers.null_count() == len(numbers):
-        return pl.repeat(absent, len(numbers), dtype=pl.String, eager=True).alias(numbers.name)
+        return constant(absent, len(numbers), pl.String)
     seen = [number for number in numbers.unique().to_list() if number is not None]
+    if len(seen) == 1 and numbers.null_count() == 0:
+        return constant(known.get(seen[0], f"UNKNOWN_{seen[0]}"), len(numbers), pl.String)
     old = pl.Series(seen, dtype=numbers.dtype)
     new = pl.Series([known.get(number, f"UNKNOWN_{number}") for number in seen], dtype=pl.String)
     named = numbers.replace_strict(old, new, default=None, return_dtype=pl.String)

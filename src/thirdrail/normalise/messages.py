@@ -4,6 +4,7 @@ import polars as pl
 
 from thirdrail.model.rules import BIT
 from thirdrail.normalise import enums
+from thirdrail.normalise.constant import constant
 from thirdrail.normalise.times import INSTANT, Instants, instants
 
 SECOND_US = 1_000_000
@@ -11,7 +12,7 @@ SECOND_US = 1_000_000
 
 def bits_of(length: int, *marks: tuple[pl.Series | None, str]) -> pl.Series:
     """Give the rule bits of each row: every mark that is set adds its rule's bit (UInt32)."""
-    bits = pl.repeat(0, length, dtype=pl.UInt32, eager=True).alias("bits")
+    bits = constant(0, length, pl.UInt32)
     for mark, rule in marks:
         if mark is not None and mark.any():
             bits = bits | mark.fill_null(value=False).cast(pl.UInt32) * BIT[rule]
@@ -20,10 +21,8 @@ def bits_of(length: int, *marks: tuple[pl.Series | None, str]) -> pl.Series:
 
 def instant_bits(length: int, *times: Instants) -> pl.Series:
     """Give the bits M026 and E001 of several columns of times."""
-    bits = bits_of(length)
-    for time in times:
-        bits = bits | bits_of(length, (time.repaired, "M026"), (time.impossible, "E001"))
-    return bits
+    repaired = [(time.repaired, "M026") for time in times]
+    return bits_of(length, *repaired, *((time.impossible, "E001") for time in times))
 
 
 def headers(raw: pl.DataFrame, entities: pl.DataFrame, captures: pl.DataFrame) -> pl.DataFrame:
@@ -42,7 +41,7 @@ def headers(raw: pl.DataFrame, entities: pl.DataFrame, captures: pl.DataFrame) -
             "feed_version": raw["feed_version"],
             "mta_version": raw["mta_version"],
             "bits": instant_bits(len(raw), time),
-            "decoded": pl.repeat(value=True, n=len(raw), eager=True),
+            "decoded": constant(True, len(raw), pl.Boolean),
         }
     )
     is_none = ~(pl.col("has_trip_update") | pl.col("has_vehicle") | pl.col("has_alert"))

@@ -3,6 +3,7 @@
 import polars as pl
 
 from thirdrail.normalise import enums, nyct
+from thirdrail.normalise.constant import constant
 from thirdrail.normalise.messages import instant_bits
 from thirdrail.normalise.times import instants
 from thirdrail.normalise.trips import SUBWAY
@@ -60,7 +61,7 @@ def _parents(raw: pl.DataFrame, messages: pl.DataFrame) -> pl.Series:
     is_subway = messages["family"] == SUBWAY
     if is_subway.all():
         return nyct.parent_stop_ids(raw["stop_id"])
-    nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(raw))
+    nothing = constant(None, len(raw), pl.String)
     if not is_subway.any():
         return nothing
     return nyct.parent_stop_ids(raw["stop_id"]).zip_with(is_subway.gather(raw["message_index"]), nothing)
@@ -71,7 +72,7 @@ def _occurrences_from_end(raw: pl.DataFrame) -> pl.Series:
 
     A row without a stop id takes its stop sequence instead, so that (trip, stop id, occurrence) is a key.
     """
-    ones = pl.repeat(1, len(raw), dtype=pl.Int32, eager=True)
+    ones = constant(1, len(raw), pl.Int32)
     place = raw["parent"].hash(seed=1) ^ raw["stop_id"].hash(seed=2)
     if place.n_unique() < len(raw):
         ones = (

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import polars as pl
 
+from thirdrail.normalise.constant import constant
+
 EARLIEST, LATEST = 1_104_537_600, 1_991_620_134
 """2005-01-01 and 2033-02-10: the range of the validator's rule E001."""
 
@@ -24,7 +26,7 @@ class Instants(NamedTuple):
 def instants(seconds: pl.Series) -> Instants:
     """Give the instants of a series of POSIX seconds; null and 0 mean unknown and give null."""
     if seconds.null_count() == len(seconds):
-        return Instants(pl.Series(seconds.name, [None], dtype=INSTANT).new_from_index(0, len(seconds)), None, None)
+        return Instants(constant(None, len(seconds), INSTANT), None, None)
     repaired: pl.Series | None = None
     impossible: pl.Series | None = None
     lowest, highest = seconds.min(), seconds.max()

@@ -9,6 +9,7 @@ from datetime import date
 import polars as pl
 
 from thirdrail.normalise import enums, nyct
+from thirdrail.normalise.constant import constant
 from thirdrail.normalise.messages import bits_of
 from thirdrail.normalise.service_date import midnight_us, parse_start_date, service_date_at
 from thirdrail.normalise.times import INSTANT
@@ -59,7 +60,6 @@ def trip_columns(raw: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
     part = raw["train_id"].zip_with(is_subway, raw["vehicle_id"]).fill_null("")
     trip = raw["trip_id"].fill_null("entity:" + raw["entity_id"].fill_null(""))
     key = dated["service_date"].dt.strftime("%Y%m%d") + "|" + trip + "|" + part
-    nothing = pl.Series([None], dtype=pl.Boolean)
     return pl.DataFrame(
         {
             "cap": raw["message_index"],
@@ -80,7 +80,7 @@ def trip_columns(raw: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
             "trip_path": parsed["trip_path"],
             "nyct_train_id": raw["train_id"],
             "nyct_is_assigned": raw["is_assigned"].fill_null(value=False).zip_with(
-                is_subway & has_trip, nothing.new_from_index(0, len(raw))
+                is_subway & has_trip, constant(None, len(raw), pl.Boolean)
             ),
             "nyct_direction_raw": enums.names(raw["nyct_direction"], enums.NYCT_DIRECTION),
             "nyct_direction": enums.names(raw["nyct_direction"], enums.NYCT_DIRECTION, nyct.NORTH).set(

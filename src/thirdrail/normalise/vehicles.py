@@ -3,6 +3,7 @@
 import polars as pl
 
 from thirdrail.normalise import enums, nyct
+from thirdrail.normalise.constant import constant
 from thirdrail.normalise.messages import bits_of, instant_bits
 from thirdrail.normalise.times import instants
 from thirdrail.normalise.trips import SUBWAY, duplicate_entity_ids, trip_columns, vehicle_columns
@@ -14,7 +15,7 @@ def vehicle_positions(raw: pl.DataFrame, entities: pl.DataFrame, messages: pl.Da
     seen_at = instants(raw["timestamp"])
     is_subway = messages["family"].gather(raw["message_index"]) == SUBWAY
     key = pl.coalesce(pl.col("vehicle_id"), pl.col("trip_key"), pl.lit("entity:") + pl.col("entity_id").fill_null(""))
-    nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(raw))
+    nothing = constant(None, len(raw), pl.String)
     bits = instant_bits(len(raw), seen_at) | bits_of(len(raw), (duplicate_entity_ids(raw, entities), "M010"))
     return trip.drop("bits").with_columns(
         entity_ordinal=raw["entity_ordinal"],

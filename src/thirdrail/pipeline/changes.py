@@ -11,6 +11,7 @@ from zlib import crc32
 import polars as pl
 
 from thirdrail.model.tables import Role, Table
+from thirdrail.normalise.constant import constant
 from thirdrail.quality.keys import row_hashes
 
 BASE_AT_MOST_US = 1_800_000_000
@@ -73,7 +74,7 @@ def _place(keys: pl.Series, caps: pl.Series) -> pl.Series:
 def _looked_up(caps: pl.Series, values: dict[int, int | bool], dtype: type[pl.DataType]) -> pl.Series:
     """Give the value of each row's capture; null where there is none."""
     if not values:
-        return pl.Series([None], dtype=dtype).new_from_index(0, len(caps))
+        return constant(None, len(caps), dtype)
     old = pl.Series(list(values), dtype=caps.dtype)
     return caps.replace_strict(old, pl.Series(list(values.values()), dtype=dtype), default=None, return_dtype=dtype)
 
@@ -104,12 +105,12 @@ def changes(
     is_changed = (found["old_content"] != rows["content_hash"]).fill_null(value=False)
     is_full = _looked_up(rows["cap"], full, pl.Boolean)  # type: ignore[arg-type]
     kind = (
-        pl.repeat(REPEATED, len(rows), dtype=pl.String, eager=True)
+        constant(REPEATED, len(rows), pl.String)
         .set(is_changed, CHANGED)
         .set(is_added, ADDED)
         .alias("change_kind")
     )
-    nothing = pl.Series("removed_reason", [None], dtype=pl.String).new_from_index(0, len(rows))
+    nothing = constant(None, len(rows), pl.String).alias("removed_reason")
     written = rows.with_columns(kind, nothing).filter(is_added | is_changed | is_full)
     gone = _removed(known, found["old_row"].drop_nulls(), base_of, refused)
     return written if gone.is_empty() else pl.concat([written, gone]).sort("cap", maintain_order=True)
@@ -120,11 +121,11 @@ def _removed(
 ) -> pl.DataFrame:
     """Give a marker for each row of a base that its successor lacks: the successor's capture, the base's place."""
     successor = {base: cap for cap, base in base_of.items()}
-    gone = pl.repeat(value=True, n=len(known), dtype=pl.Boolean, eager=True).scatter(matched, values=False)
+    gone = constant(True, len(known), pl.Boolean).scatter(matched, values=False)
     lost = known.filter(gone & known["cap"].is_in(list(successor)))
     if lost.is_empty():
         return lost.with_columns(change_kind=pl.lit(REMOVED), removed_reason=pl.lit(None, pl.String))
     lost = lost.with_columns(_looked_up(lost["cap"], successor, pl.Int32).alias("cap"))  # type: ignore[arg-type]
     judged = _place(lost["key_hash"], lost["cap"]).is_in(_place(refused["key_hash"], refused["cap"]).implode())
-    reason = pl.Series(["left"]).new_from_index(0, len(lost)).set(judged, "quarantined").alias("removed_reason")
-    return lost.with_columns(pl.Series("change_kind", [REMOVED]).new_from_index(0, len(lost)), reason)
+    reason = constant("left", len(lost), pl.String).set(judged, "quarantined").alias("removed_reason")
+    return lost.with_columns(constant(REMOVED, len(lost), pl.String).alias("change_kind"), reason)

@@ -21,8 +21,6 @@ from thirdrail.pipeline.transform import Rows
 READ_BYTES = 6 << 20
 """Bodies read and transformed at a time: about 200,000 rows, so that memory stays bounded."""
 
-READ_ENTRIES = 256
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -31,6 +29,8 @@ class Limits:
     rows: int = 500_000
     bytes: int = 256 << 20
     seconds: float = 5.0
+    entries: int = 256
+    """Records read at a time."""
 
 
 @dataclass(slots=True)
@@ -108,7 +108,7 @@ class Pipeline:
         deadline = self._clock.monotonic() + self._limits.seconds
         result, rows = StepResult(Span(start, end)), Rows()
         while True:
-            entries = self._log.read(self._partition, end, READ_ENTRIES, READ_BYTES)
+            entries = self._log.read(self._partition, end, self._limits.entries, READ_BYTES)
             if not entries:
                 break
             result.captures += self._processing().process(entries, rows)

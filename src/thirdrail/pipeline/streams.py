@@ -4,11 +4,11 @@ A capture's rows depend on captures at most 40 minutes older (30 to its base, 10
 was accepted), so no state of ours survives a process and none needs to.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import polars as pl
 
-from thirdrail.decode.gtfs_realtime import peek
+from thirdrail.decode.gtfs_realtime import decode, peek
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog
 from thirdrail.model.records import Entry, Poll, Settings
@@ -24,22 +24,17 @@ READ_BACK_SECONDS = 2_400
 class Streams:
     """The streams of one partition; call it with feed id, origin and an offset to get the one below it."""
 
-    def __init__(
-        self,
-        log: CaptureLog,
-        partition: str,
-        feeds: Mapping[str, Feed],
-        read_back: Callable[[CaptureLog, str, str, str, int], list[Entry]] | None = None,
-    ) -> None:
+    read_back_seconds = READ_BACK_SECONDS
+
+    def __init__(self, log: CaptureLog, partition: str, feeds: Mapping[str, Feed]) -> None:
         self._log, self._partition, self._feeds = log, partition, feeds
-        self._read_back = read_back or _read_back
         self._streams: dict[tuple[str, str], Stream] = {}
 
     def __call__(self, feed_id: str, origin: str, below: int) -> Stream:
         """Give the stream; the first call for it reads the log below ``below``, later ones do not."""
         name = (feed_id, origin)
         if name not in self._streams:
-            entries = self._read_back(self._log, self._partition, feed_id, origin, below)
+            entries = self._log.read_back(self._partition, feed_id, origin, below, self.read_back_seconds)
             self._streams[name] = self._rebuild(entries)
         return self._streams[name]
 
@@ -74,7 +69,7 @@ class Streams:
             if seen is not None:
                 found.append((time, seen[1]))
             elif entry.body is not None:
-                found.append(_decoded_header(self._judged(entry)))
+                found.append(_decoded_header(entry.body))
             else:
                 found.append(None)
         return found
@@ -85,12 +80,11 @@ class Streams:
         return judge_rows([(entry.offset, entry.record, entry.body)], context)  # type: ignore[list-item]
 
 
-def _decoded_header(judged: Judged) -> tuple[int | None, int] | None:
-    decoded, at, count = judged.messages.select(
-        "decoded", pl.col("feed_timestamp").dt.timestamp("us"), "entity_count"
-    ).row(0)
-    return (at, count) if decoded else None
-
-
-def _read_back(log: CaptureLog, partition: str, feed_id: str, origin: str, below: int) -> list[Entry]:
-    return log.read_back(partition, feed_id, origin, below, READ_BACK_SECONDS)
+def _decoded_header(body: bytes) -> tuple[int | None, int] | None:
+    """Give header time (µs) and entity count of a message that only decoding whole can judge."""
+    decoded = decode([body])
+    if decoded.failed:
+        return None
+    seconds: pl.Series = pl.from_arrow(decoded.headers.column("timestamp"))  # type: ignore[assignment]
+    at = instants(seconds).values.dt.timestamp("us").to_list()[0]
+    return at, len(decoded.entities) + len(decoded.bad_entities)

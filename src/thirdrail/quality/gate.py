@@ -12,6 +12,7 @@ import polars as pl
 from thirdrail.model.records import Settings
 from thirdrail.model.rules import BIT, FLAG, REJECT, RULES, action
 from thirdrail.model.tables import PICTURE_TABLES, STOP_TIME_UPDATES, TRIP_UPDATES, VEHICLE_POSITIONS, Table
+from thirdrail.normalise.constant import constant
 from thirdrail.normalise.gtfs_realtime import Canonical, Raw
 from thirdrail.normalise.trips import SUBWAY
 from thirdrail.quality.keys import row_hashes
@@ -71,7 +72,7 @@ def gate(raw: Raw, canonical: Canonical, settings: Settings) -> Gated:
 
 def _row_rules(table: Table, frame: pl.DataFrame, messages: pl.DataFrame) -> pl.Series:
     """Give the bits of the rules that look at canonical columns."""
-    bits = pl.repeat(0, len(frame), dtype=pl.UInt32, eager=True)
+    bits = constant(0, len(frame), pl.UInt32)
     if frame.is_empty() or not (table in (STOP_TIME_UPDATES, TRIP_UPDATES, VEHICLE_POSITIONS)):
         return bits
     if table is STOP_TIME_UPDATES:
@@ -98,7 +99,7 @@ def _row_rules(table: Table, frame: pl.DataFrame, messages: pl.DataFrame) -> pl.
 def _bits(frame: pl.DataFrame, **rules: pl.Expr) -> pl.Series:
     """Give the bits of these rules; a null verdict is no finding."""
     marks = frame.select(**{rule: mark.fill_null(value=False) for rule, mark in rules.items()})
-    bits = pl.repeat(0, len(frame), dtype=pl.UInt32, eager=True)
+    bits = constant(0, len(frame), pl.UInt32)
     for rule in rules:
         if marks[rule].any():
             bits = bits | marks[rule].cast(pl.UInt32) * BIT[rule]
@@ -107,7 +108,7 @@ def _bits(frame: pl.DataFrame, **rules: pl.Expr) -> pl.Series:
 
 def _apply(bits: pl.Series, caps: pl.Series, actions: _Actions, wanted: str, gated: Gated) -> pl.Series:
     """Count every finding; give the rows for which some rule does ``wanted``."""
-    chosen = pl.repeat(value=False, n=len(bits), dtype=pl.Boolean, eager=True)
+    chosen = constant(False, len(bits), pl.Boolean)
     for rule in _present(bits):
         marked = (bits & BIT[rule]) != 0
         for cap, count in caps.filter(marked).value_counts().iter_rows():
@@ -141,7 +142,7 @@ def _refuse_repeated_keys(
     repeated = ranked.filter(~pl.col("refuse")).filter(~pl.col("place").is_first_distinct())
     for cap, count in repeated["cap"].value_counts().iter_rows():
         gated.findings[cap]["M011"] += count
-    mark = pl.repeat(value=False, n=len(keys), dtype=pl.Boolean, eager=True).scatter(repeated["row"], values=True)
+    mark = constant(False, len(keys), pl.Boolean).scatter(repeated["row"], values=True)
     return refuse | mark, bits | mark.cast(pl.UInt32) * BIT["M011"]
 
 

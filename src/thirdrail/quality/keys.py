@@ -10,10 +10,12 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from thirdrail.normalise.constant import constant
+
 
 def row_hashes(frame: pl.DataFrame, columns: Iterable[str], seed: int) -> pl.Series:
     """Give one UInt64 per row; equal rows give equal hashes, null is a value of its own."""
-    total = pl.repeat(0, len(frame), dtype=pl.UInt64, eager=True)
+    total = constant(0, len(frame), pl.UInt64)
     for place, name in enumerate(columns):
         column = frame[name]
         if column.null_count() == len(column):

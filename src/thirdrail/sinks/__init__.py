@@ -1,0 +1,1 @@
+"""Destinations: rows and the position become visible together or not at all."""
