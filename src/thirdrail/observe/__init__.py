@@ -1,0 +1,1 @@
+"""What is seen of the running program: the clock for now."""
