@@ -1,0 +1,152 @@
+"""The commit: rows and positions become visible in one snapshot, or not at all.
+
+One function for every change of a table. It reads the positions from the very snapshot it builds on and
+requires, of the catalog, that ``main`` is still there; after any failure it asks the table what is true and
+stages again on the new parent. PyIceberg's own transaction commit, its retries and its clean-up are never
+used (decision 0002). Nothing here deletes a file.
+"""
+
+import random
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+from pyiceberg.manifest import ManifestFile
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.refs import SnapshotRefType
+from pyiceberg.table.snapshots import Operation, Snapshot, Summary
+from pyiceberg.table.update import (
+    AddSnapshotUpdate,
+    AssertRefSnapshotId,
+    AssertTableUUID,
+    RemoveSnapshotsUpdate,
+    SetSnapshotRefUpdate,
+    TableUpdate,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from thirdrail.errors import CatalogUnavailable, CommitConflict, PositionRegressed
+from thirdrail.model.ports import Clock
+from thirdrail.sinks.iceberg.manifests import write_list
+from thirdrail.sinks.iceberg.positions import Positions, as_properties, current_positions
+
+MAIN = "main"
+KEPT_SNAPSHOTS = 50
+ATTEMPTS = 12
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.02, 2.0
+
+
+class Staged(NamedTuple):
+    """What a snapshot will hold: every manifest, the positions, and its counts of files and rows."""
+
+    manifests: list[ManifestFile]
+    positions: Positions
+    operation: Operation
+    added_files: int
+    added_rows: int
+
+
+Stage = Callable[[IcebergTable, Positions, int], Staged | None]
+"""Given the table as it is, its positions and the new snapshot's id: what to commit, or None for nothing to do."""
+
+
+def commit(catalog: Catalog, name: tuple[str, str], stage: Stage, clock: Clock) -> Positions:
+    """Commit what ``stage`` stages on the table as it is; give the positions in force afterwards.
+
+    Blocks, with pauses of ``clock``. ``stage`` is called anew for every try, so it must be repeatable.
+
+    Raises:
+        CommitConflict: others won every try.
+        CatalogUnavailable: the catalog or its disk failed every try.
+        PositionRegressed: a position would go back.
+    """
+    failure: Exception | None = None
+    for attempt in range(ATTEMPTS):
+        try:
+            table = catalog.load_table(name)
+            before = current_positions(table.metadata)
+            snapshot_id = table.metadata.new_snapshot_id()
+            staged = stage(table, before, snapshot_id)
+            if staged is None:
+                return before
+            _refuse_regress(name, before, staged.positions)
+            _hand_over(catalog, table, snapshot_id, staged)
+        except (CommitFailedException, CommitStateUnknownException, SQLAlchemyError, OSError) as error:
+            failure = error
+            clock.sleep(_wait(attempt))
+        else:
+            return staged.positions
+    where = ".".join(name)
+    if isinstance(failure, CommitFailedException):
+        raise CommitConflict(f"{where}: others committed first in {ATTEMPTS} tries") from failure
+    raise CatalogUnavailable(
+        f"{where}: the catalog failed {ATTEMPTS} times: {failure}", hint="nothing is lost; it is tried again"
+    ) from failure
+
+
+def _wait(attempt: int) -> float:
+    return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries
+
+
+def _refuse_regress(name: tuple[str, str], before: Positions, after: Positions) -> None:
+    for key, position in before.items():
+        if after.get(key, -1) < position:
+            raise PositionRegressed(f"{'.'.join(name)}: position of {key} would go from {position} to {after.get(key)}")
+
+
+def _hand_over(catalog: Catalog, table: IcebergTable, snapshot_id: int, staged: Staged) -> None:
+    """Write the manifest list and hand the updates to the catalog, on condition that ``main`` has not moved."""
+    metadata = table.metadata
+    parent = metadata.current_snapshot()
+    sequence_number = metadata.last_sequence_number + 1
+    snapshot = Snapshot(
+        snapshot_id=snapshot_id,
+        parent_snapshot_id=parent.snapshot_id if parent else None,
+        sequence_number=sequence_number,
+        manifest_list=write_list(table, snapshot_id, parent, sequence_number, staged.manifests),
+        summary=_summary(parent, staged),
+        schema_id=metadata.current_schema_id,
+    )
+    updates: list[TableUpdate] = [
+        AddSnapshotUpdate(snapshot=snapshot),
+        SetSnapshotRefUpdate(
+            ref_name=MAIN,
+            type=SnapshotRefType.BRANCH,
+            snapshot_id=snapshot_id,
+        ),
+    ]
+    expired = _expired(table)
+    if expired:
+        updates.append(RemoveSnapshotsUpdate(snapshot_ids=expired))
+    main = metadata.refs.get(MAIN)
+    requirements = (
+        AssertTableUUID(uuid=metadata.table_uuid),
+        AssertRefSnapshotId(ref=MAIN, snapshot_id=main.snapshot_id if main else None),
+    )
+    catalog.commit_table(table, requirements, tuple(updates))
+
+
+def _summary(parent: Snapshot | None, staged: Staged) -> Summary:
+    """Give the counts that readers expect, and every partition's position."""
+    before = parent.summary.additional_properties if parent and parent.summary else {}
+    files = int(before.get("total-data-files", "0")) + staged.added_files
+    rows = int(before.get("total-records", "0")) + staged.added_rows
+    return Summary(
+        staged.operation,
+        **{
+            "added-data-files": str(staged.added_files),
+            "added-records": str(staged.added_rows),
+            "total-data-files": str(files),
+            "total-records": str(rows),
+            **as_properties(staged.positions),
+        },
+    )
+
+
+def _expired(table: IcebergTable) -> list[int]:
+    """Give the oldest snapshots beyond the number kept; whatever a branch or tag names stays."""
+    named = {reference.snapshot_id for reference in table.metadata.refs.values()}
+    oldest_first = sorted(table.metadata.snapshots, key=lambda snapshot: snapshot.sequence_number or 0)
+    surplus = len(oldest_first) + 1 - KEPT_SNAPSHOTS
+    return [s.snapshot_id for s in oldest_first[: max(0, surplus)] if s.snapshot_id not in named]

@@ -1,0 +1,84 @@
+"""Rows of a batch → Parquet data files, one per UTC day, sorted, with Iceberg's statistics."""
+
+from datetime import date
+from uuid import uuid4
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyiceberg.io.pyarrow import (
+    compute_statistics_plan,
+    data_file_statistics_from_parquet_metadata,
+    parquet_path_to_id_mapping,
+)
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.typedef import Record
+
+from thirdrail.model.tables import Table
+from thirdrail.sinks.iceberg.files import DurableStream, local_path
+from thirdrail.sinks.iceberg.schema import parquet_schema
+
+_DELTA = {"int", "long", "date", "timestamptz"}
+_ZSTD_LEVEL = 3
+_EPOCH = date(1970, 1, 1)
+
+
+def write_data_files(target: IcebergTable, table: Table, rows: pa.Table) -> list[DataFile]:
+    """Write the rows durably and give the files; nothing refers to them yet."""
+    days = pc.unique(pc.floor_temporal(rows.column("fetched_at"), unit="day")).to_pylist()
+    if len(days) == 1:
+        return [_write(target, table, rows, days[0].date())]
+    day_of_row = pc.floor_temporal(rows.column("fetched_at"), unit="day")
+    return [_write(target, table, rows.filter(pc.equal(day_of_row, pa.scalar(day, day_of_row.type))), day.date()) for day in sorted(days)]
+
+
+def _write(target: IcebergTable, table: Table, rows: pa.Table, day: date) -> DataFile:
+    location = f"{target.location()}/data/fetched_at_day={day.isoformat()}/{uuid4()}.parquet"
+    path = local_path(location)
+    with DurableStream(path, overwrite=False) as stream:
+        writer = pq.ParquetWriter(
+            pa.PythonFile(stream, mode="w"),
+            parquet_schema(table),
+            compression="zstd",
+            compression_level=_ZSTD_LEVEL,
+            store_schema=False,
+            use_dictionary=[column.name for column in table.columns if column.type == "string"],
+            column_encoding={column.name: "DELTA_BINARY_PACKED" for column in table.columns if column.type in _DELTA},
+        )
+        with writer:
+            writer.write_table(_sorted(table, rows), row_group_size=max(len(rows), 1))
+    return _described(target, writer.writer.metadata, location, path.stat().st_size, (day - _EPOCH).days)
+
+
+def _sorted(table: Table, rows: pa.Table) -> pa.Table:
+    """Give the rows in the table's order, in one chunk, under the file's schema."""
+    frame: pl.DataFrame = pl.from_arrow(rows.select(list(table.sort)))  # type: ignore[assignment]
+    order = frame.select(pl.arg_sort_by(list(table.sort), nulls_last=True)).to_series().to_arrow()
+    ordered = rows.combine_chunks().take(order)
+    return pa.Table.from_arrays(
+        [column.cast(field.type) for column, field in zip(ordered.columns, parquet_schema(table), strict=True)],
+        schema=parquet_schema(table),
+    )
+
+
+def _described(target: IcebergTable, metadata: pq.FileMetaData, location: str, size: int, day: int) -> DataFile:
+    schema = target.schema()
+    statistics = data_file_statistics_from_parquet_metadata(
+        parquet_metadata=metadata,
+        stats_columns=compute_statistics_plan(schema, target.properties),
+        parquet_column_mapping=parquet_path_to_id_mapping(schema),
+    )
+    return DataFile.from_args(
+        content=DataFileContent.DATA,
+        file_path=location,
+        file_format=FileFormat.PARQUET,
+        partition=Record(day),
+        file_size_in_bytes=size,
+        sort_order_id=None,
+        spec_id=target.spec().spec_id,
+        equality_ids=None,
+        key_metadata=None,
+        **statistics.to_serialized_dict(),
+    )

@@ -1,0 +1,104 @@
+"""Manifests of a new snapshot: those of its parent, merged now and then, and one for the new files.
+
+Merging is by size class, eight at a time: every file is rewritten about log₈(n) times in all and the number of
+manifests stays near 8·log₈(n), so neither commits nor planning grow with the number of commits.
+"""
+
+from collections import defaultdict
+from uuid import uuid4
+
+from pyiceberg.manifest import (
+    DataFile,
+    ManifestEntry,
+    ManifestEntryStatus,
+    ManifestFile,
+    write_manifest,
+    write_manifest_list,
+)
+from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.snapshots import Snapshot
+
+MERGE_AT = 8
+LARGEST_CLASS = 4
+"""Manifests of 8⁴ files and more are left alone."""
+
+
+def new_manifest(table: IcebergTable, snapshot_id: int, files: list[DataFile]) -> ManifestFile:
+    """Write the manifest of the files that a snapshot adds."""
+    with _writer(table, snapshot_id) as writer:
+        for file in files:
+            writer.add(
+                ManifestEntry.from_args(
+                    status=ManifestEntryStatus.ADDED,
+                    snapshot_id=snapshot_id,
+                    sequence_number=None,
+                    file_sequence_number=None,
+                    data_file=file,
+                )
+            )
+    return writer.to_manifest_file()
+
+
+def merged(table: IcebergTable, snapshot_id: int, manifests: list[ManifestFile]) -> list[ManifestFile]:
+    """Give the same files in fewer manifests when eight of a size class have come together."""
+    classes: dict[int, list[ManifestFile]] = defaultdict(list)
+    for manifest in manifests:
+        classes[_size_class(manifest)].append(manifest)
+    kept: list[ManifestFile] = []
+    for size_class, members in classes.items():
+        if len(members) < MERGE_AT or size_class >= LARGEST_CLASS or not _all_alike(table, members):
+            kept += members
+        else:
+            kept.append(_merge(table, snapshot_id, members))
+    return kept
+
+
+def _size_class(manifest: ManifestFile) -> int:
+    files = (manifest.added_files_count or 0) + (manifest.existing_files_count or 0)
+    size_class = 0
+    while files >= MERGE_AT:
+        files //= MERGE_AT
+        size_class += 1
+    return size_class
+
+
+def _all_alike(table: IcebergTable, manifests: list[ManifestFile]) -> bool:
+    """Only manifests of data files under today's partition spec may be merged."""
+    return all(m.partition_spec_id == table.spec().spec_id and m.content == 0 for m in manifests)
+
+
+def _merge(table: IcebergTable, snapshot_id: int, manifests: list[ManifestFile]) -> ManifestFile:
+    with _writer(table, snapshot_id) as writer:
+        for manifest in manifests:
+            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+                writer.existing(entry)
+    return writer.to_manifest_file()
+
+
+def _writer(table: IcebergTable, snapshot_id: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - PyIceberg's own
+    location = f"{table.location()}/metadata/{uuid4()}-m0.avro"
+    return write_manifest(
+        format_version=table.metadata.format_version,
+        spec=table.spec(),
+        schema=table.schema(),
+        output_file=table.io.new_output(location),
+        snapshot_id=snapshot_id,
+        avro_compression="deflate",
+    )
+
+
+def write_list(
+    table: IcebergTable, snapshot_id: int, parent: Snapshot | None, sequence_number: int, manifests: list[ManifestFile]
+) -> str:
+    """Write the manifest list of a snapshot; give its location."""
+    location = f"{table.location()}/metadata/snap-{snapshot_id}-0-{uuid4()}.avro"
+    with write_manifest_list(
+        format_version=table.metadata.format_version,
+        output_file=table.io.new_output(location),
+        snapshot_id=snapshot_id,
+        parent_snapshot_id=parent.snapshot_id if parent else None,
+        sequence_number=sequence_number,
+        avro_compression="deflate",
+    ) as writer:
+        writer.add_manifests(manifests)
+    return location

@@ -1,0 +1,38 @@
+"""How far a table is: the positions that its snapshots carry, of every log and partition."""
+
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.snapshots import Snapshot
+
+PREFIX = "thirdrail.position."
+Positions = dict[tuple[str, str], int]
+
+
+def positions_of(snapshot: Snapshot) -> Positions:
+    """Give (log, partition) → position as one snapshot carries them."""
+    found: Positions = {}
+    properties = snapshot.summary.additional_properties if snapshot.summary else {}
+    for name, value in properties.items():
+        if name.startswith(PREFIX):
+            log_id, _, partition = name.removeprefix(PREFIX).partition(".")
+            found[log_id, partition] = int(value)
+    return found
+
+
+def current_positions(metadata: TableMetadata) -> Positions:
+    """Give the positions in force: of the current snapshot, or of the nearest ancestor that carries any.
+
+    Snapshots of other engines carry none and are walked past.
+    """
+    by_id = {snapshot.snapshot_id: snapshot for snapshot in metadata.snapshots}
+    snapshot = by_id.get(metadata.current_snapshot_id) if metadata.current_snapshot_id else None
+    while snapshot is not None:
+        found = positions_of(snapshot)
+        if found:
+            return found
+        snapshot = by_id.get(snapshot.parent_snapshot_id) if snapshot.parent_snapshot_id else None
+    return {}
+
+
+def as_properties(positions: Positions) -> dict[str, str]:
+    """Give the positions as a snapshot's summary carries them."""
+    return {f"{PREFIX}{log_id}.{partition}": str(position) for (log_id, partition), position in positions.items()}

@@ -1,0 +1,70 @@
+"""One snapshot of a table, pinned: its positions, files and rows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyiceberg.catalog import Catalog
+from pyiceberg.conversions import from_bytes
+from pyiceberg.manifest import DataFile
+from pyiceberg.types import LongType
+
+from thirdrail.model.tables import NAMESPACE, Table
+from thirdrail.sinks.iceberg.files import local_path
+from thirdrail.sinks.iceberg.positions import Positions, current_positions
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedTable:
+    """What one snapshot holds; later commits do not show."""
+
+    table: Table
+    snapshot_id: int | None
+    snapshots: int
+    positions: Positions
+    files: tuple[DataFile, ...]
+
+    def scan(self, columns: list[str], start: int | None, end: int | None) -> Iterator[pa.Table]:
+        """Give the rows with ``start <= capture_offset < end``, file by file; files outside are not opened."""
+        offset = self.table.names().index("capture_offset") + 1
+        for file in self.files:
+            low, high = (_bound(bounds, offset) for bounds in (file.lower_bounds, file.upper_bounds))
+            if (end is not None and low is not None and low >= end) or (start is not None and high is not None and high < start):
+                continue
+            yield self._read(file, columns, start, end)
+
+    def _read(self, file: DataFile, columns: list[str], start: int | None, end: int | None) -> pa.Table:
+        names = [*columns, *(["capture_offset"] if "capture_offset" not in columns else [])]
+        rows = pq.ParquetFile(local_path(file.file_path)).read(columns=names)
+        offsets = rows.column("capture_offset")
+        if start is not None:
+            rows = rows.filter(pc.greater_equal(offsets, start))
+            offsets = rows.column("capture_offset")
+        if end is not None:
+            rows = rows.filter(pc.less(offsets, end))
+        schema = pa.schema([self.table[name].arrow for name in columns])
+        return rows.select(columns).cast(schema)
+
+
+def _bound(bounds: dict[int, bytes] | None, field_id: int) -> int | None:
+    value = (bounds or {}).get(field_id)
+    return None if value is None else from_bytes(LongType(), value)
+
+
+def pin(catalog: Catalog, table: Table, namespace: str = NAMESPACE) -> PinnedTable:
+    """Give the table's current snapshot.
+
+    Raises:
+        NoSuchTableError: PyIceberg's; the caller knows which tables there are.
+    """
+    found = catalog.load_table((namespace, table.name))
+    snapshot = found.metadata.current_snapshot()
+    files: list[DataFile] = []
+    if snapshot is not None:
+        for manifest in snapshot.manifests(found.io):
+            files += [entry.data_file for entry in manifest.fetch_manifest_entry(found.io, discard_deleted=True)]
+    positions = current_positions(found.metadata)
+    identifier = None if snapshot is None else snapshot.snapshot_id
+    return PinnedTable(table, identifier, len(found.metadata.snapshots), positions, tuple(files))
