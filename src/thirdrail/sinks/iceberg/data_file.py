@@ -37,10 +37,11 @@ def write_data_files(target: IcebergTable, table: Table, rows: pa.Table) -> list
 def _write(target: IcebergTable, table: Table, rows: pa.Table, day: date) -> DataFile:
     location = f"{target.location()}/data/fetched_at_day={day.isoformat()}/{uuid4()}.parquet"
     path = local_path(location)
+    schema = parquet_schema(table, target.schema())
     with DurableStream(path, overwrite=False) as stream:
         writer = pq.ParquetWriter(
             pa.PythonFile(stream, mode="w"),
-            parquet_schema(table),
+            schema,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
             store_schema=False,
@@ -48,18 +49,17 @@ def _write(target: IcebergTable, table: Table, rows: pa.Table, day: date) -> Dat
             column_encoding={column.name: "DELTA_BINARY_PACKED" for column in table.columns if column.type in _DELTA},
         )
         with writer:
-            writer.write_table(_sorted(table, rows), row_group_size=max(len(rows), 1))
+            writer.write_table(_sorted(table, rows, schema), row_group_size=max(len(rows), 1))
     return _described(target, writer.writer.metadata, location, path.stat().st_size, (day - _EPOCH).days)
 
 
-def _sorted(table: Table, rows: pa.Table) -> pa.Table:
+def _sorted(table: Table, rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """Give the rows in the table's order, in one chunk, under the file's schema."""
     frame: pl.DataFrame = pl.from_arrow(rows.select(list(table.sort)))  # type: ignore[assignment]
     order = frame.select(pl.arg_sort_by(list(table.sort), nulls_last=True)).to_series().to_arrow()
     ordered = rows.combine_chunks().take(order)
     return pa.Table.from_arrays(
-        [column.cast(field.type) for column, field in zip(ordered.columns, parquet_schema(table), strict=True)],
-        schema=parquet_schema(table),
+        [column.cast(field.type) for column, field in zip(ordered.columns, schema, strict=True)], schema=schema
     )
 
 

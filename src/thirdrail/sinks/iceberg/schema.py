@@ -53,15 +53,17 @@ def iceberg_schema(table: Table) -> Schema:
     return Schema(*fields)
 
 
-def parquet_schema(table: Table) -> pa.Schema:
-    """Give the Arrow schema of a data file, with Iceberg's field ids."""
+def parquet_schema(table: Table, schema: Schema) -> pa.Schema:
+    """Give the Arrow schema of a data file, with the field ids of the Iceberg table (it numbers elements itself)."""
     fields = []
-    for place, column in enumerate(table.columns, start=1):
+    for column in table.columns:
+        found = schema.find_field(column.name)
         field = column.arrow
-        if column.type == "list<string>":
-            element = pa.field("element", pa.large_string(), metadata=_field_id(ELEMENT_IDS_FROM + place))
+        if isinstance(found.field_type, ListType):
+            identifier = _field_id(found.field_type.element_id)
+            element = pa.field("element", pa.large_string(), metadata=identifier)
             field = pa.field(column.name, pa.large_list(element), nullable=not column.required)
-        fields.append(field.with_metadata(_field_id(place)))
+        fields.append(field.with_metadata(_field_id(found.field_id)))
     return pa.schema(fields)
 
 
