@@ -26,6 +26,23 @@ class PinnedTable:
     positions: Positions
     files: tuple[DataFile, ...]
 
+    @property
+    def rows(self) -> int:
+        """Rows in all files."""
+        return sum(file.record_count for file in self.files)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(file.file_size_in_bytes for file in self.files)
+
+    @property
+    def newest_fetched_at(self) -> int | None:
+        """The latest ``fetched_at`` (µs UTC), from the files' bounds; None for an empty table."""
+        field_id = self.table.names().index("fetched_at") + 1
+        bounds = [_bound(file.upper_bounds, field_id) for file in self.files]
+        return max((bound for bound in bounds if bound is not None), default=None)
+
     def scan(self, columns: list[str], start: int | None, end: int | None) -> Iterator[pa.Table]:
         """Give the rows with ``start <= capture_offset < end``, file by file; files outside are not opened."""
         offset = self.table.names().index("capture_offset") + 1

@@ -1,0 +1,5 @@
+"""``python -m thirdrail``."""
+
+from thirdrail.cli.main import main
+
+main()

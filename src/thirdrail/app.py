@@ -1,0 +1,335 @@
+"""The wiring: a data folder, its log, its tables, and the pipeline between them."""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import NoSuchTableError
+
+from thirdrail import __version__
+from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.config import Config
+from thirdrail.errors import DataFolderError, DataFolderMoved, DiskFull, NoDataYet, NoInput
+from thirdrail.maintenance.audit import Audit, AuditReport
+from thirdrail.model.feeds import Feed
+from thirdrail.model.ports import Clock
+from thirdrail.model.records import Poll, Record, ReplayOrder, Settings, Span
+from thirdrail.model.tables import TABLES, Table
+from thirdrail.observe.clock import SystemClock
+from thirdrail.pipeline.loop import Limits, Pipeline
+from thirdrail.pipeline.refusals import parse_quarantine_id
+from thirdrail.sinks.iceberg.catalog import open_catalog
+from thirdrail.sinks.iceberg.reader import PinnedTable, pin
+from thirdrail.sinks.iceberg.sink import IcebergSink
+from thirdrail.sources.recordings import Recording, check_family
+
+PIPELINE_VERSION = 1
+"""Rises when the same bytes give other rows."""
+
+FORMAT_VERSION = 1
+STAMP = "thirdrail.json"
+GIB = 1 << 30
+CHUNK_BYTES = 12 << 20
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """A folder that holds a capture log and tables, and says so by its stamp."""
+
+    path: Path
+
+    @property
+    def spool(self) -> Path:
+        """Where the capture log lies."""
+        return self.path / "spool"
+
+    @classmethod
+    def existing(cls, path: Path) -> "DataFolder":
+        """Give a folder that was filled before.
+
+        Raises:
+            NoDataYet: there is nothing.
+            DataFolderError: a file, another program's folder, a newer version's, or a moved one.
+        """
+        if path.is_file():
+            raise DataFolderError(f"{path} is a file, not a data folder")
+        if not (path / STAMP).exists():
+            if path.is_dir() and any(path.iterdir()):
+                raise DataFolderError(f"{path} is not a Third Rail data folder: it holds other files and no {STAMP}")
+            raise NoDataYet(f"{path} holds no data yet", hint="fill it first: thirdrail replay PATH --feed ID")
+        _check_stamp(path)
+        return cls(path)
+
+    @classmethod
+    def for_writing(cls, path: Path) -> "DataFolder":
+        """Give a folder to write into, made when missing.
+
+        Raises:
+            DataFolderError: as for ``existing``, or it cannot be written.
+        """
+        try:
+            return cls._for_writing(path)
+        except OSError as error:
+            raise DataFolderError(f"{path} cannot be written: {error.strerror or error}") from error
+
+    @classmethod
+    def _for_writing(cls, path: Path) -> "DataFolder":
+        if not path.is_file() and not (path / STAMP).exists() and not (path.is_dir() and any(path.iterdir())):
+            path.mkdir(parents=True, exist_ok=True)
+            stamp = {
+                "kind": "live",
+                "format_version": FORMAT_VERSION,
+                "created_by": __version__,
+                "path": str(path.absolute()),
+            }
+            (path / STAMP).write_text(json.dumps(stamp, indent=2) + "\n")
+        folder = cls.existing(path)
+        if not os.access(path, os.W_OK) or os.statvfs(path).f_flag & os.ST_RDONLY:
+            raise DataFolderError(f"{path} cannot be written")
+        return folder
+
+
+def _check_stamp(path: Path) -> None:
+    """Refuse a folder of another kind, of a newer format, or at another path than its tables name."""
+    try:
+        stamp = json.loads((path / STAMP).read_text())
+        kind, version, home = str(stamp["kind"]), int(stamp["format_version"]), str(stamp["path"])
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise DataFolderError(f"{path / STAMP} is damaged: {error}") from error
+    if kind != "live":
+        raise DataFolderError(f"{path} holds {kind} data; this command wants live data", hint="give another --data folder")
+    if version > FORMAT_VERSION:
+        raise DataFolderError(
+            f"{path} was written by a newer version ({stamp.get('created_by')}, format {version}; this one knows {FORMAT_VERSION})",
+            hint="use that version, or another --data folder",
+        )
+    if Path(home) != path.absolute() and not (Path(home).exists() and Path(home).samefile(path)):
+        raise DataFolderMoved(
+            f"{path.absolute()} was filled at {home}: its tables name files by that path",
+            hint=f"move it back, or link it: ln -s {path.absolute()} {home}",
+        )
+
+
+def check_disk(folder: DataFolder, config: Config) -> None:
+    """Refuse to take in more when the disk is nearly full.
+
+    Raises:
+        DiskFull: free space lies below the reserve.
+    """
+    usage = shutil.disk_usage(folder.path)
+    reserve = max(GIB, usage.total // 50) if config.spool.reserve_gb is None else int(config.spool.reserve_gb * 1e9)
+    if usage.free < reserve:
+        raise DiskFull(
+            f"{folder.path} has {usage.free / 1e9:.1f} GB free, below the reserve of {reserve / 1e9:.1f} GB: nothing was taken in",
+            hint="free some space, or set spool.reserve_gb in the configuration",
+        )
+
+
+@dataclass(slots=True)
+class Writing:
+    """A data folder opened for writing: the log with its lock, the catalog, the pipeline."""
+
+    folder: DataFolder
+    config: Config
+    log: Spool
+    catalog: SqlCatalog
+    pipeline: Pipeline
+
+    def append(self, records: list[tuple[Record, bytes | None]]) -> list[int]:
+        """Append to the one partition."""
+        return self.log.append(PARTITION, records)
+
+    def note_settings(self, history: str | None = None) -> None:
+        """Append a settings record when what decides rows is not what was last recorded."""
+        wanted = Settings(
+            history=history or self.config.history,
+            severities=self.config.severities,
+            pipeline_version=PIPELINE_VERSION,
+        )
+        if self.log.settings_before(PARTITION, self.log.end(PARTITION)) != wanted:
+            self.append([(wanted, None)])
+
+    def drain(self, totals: "Totals", progress: Callable[[int], None] | None = None) -> None:
+        """Carry everything that the log holds into the tables."""
+        while (result := self.pipeline.step()) is not None:
+            totals.captures += result.captures
+            totals.decoded_rows += result.decoded
+            for table, rows in result.written.items():
+                totals.written[table] = totals.written.get(table, 0) + rows
+            if progress:
+                progress(result.captures)
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a run carried."""
+
+    captures: int = 0
+    skipped: int = 0
+    unreadable: int = 0
+    decoded_rows: int = 0
+    written: dict[str, int] = field(default_factory=dict)
+
+
+@contextmanager
+def writing(path: Path, config: Config, clock: Clock | None = None) -> Iterator[Writing]:
+    """Open a data folder for writing, check that log and tables agree, and close it in order.
+
+    Raises:
+        LogBusy: another process writes there.
+        LogBehindDestination, CapturesGone, PositionUnknown: log and tables disagree.
+        DiskFull: below the reserve.
+    """
+    clock = clock or SystemClock()
+    folder = DataFolder.for_writing(path)
+    check_disk(folder, config)
+    log = Spool.open(folder.spool, clock, writable=True)
+    try:
+        catalog = open_catalog(folder.path, create=True)
+        limits = Limits(rows=config.batch_rows, bytes=config.batch_bytes, seconds=config.commit_interval_seconds)
+        pipeline = Pipeline(log, IcebergSink(catalog, clock), PARTITION, clock, limits=limits)
+        pipeline.open()
+        yield Writing(folder, config, log, catalog, pipeline)
+        pipeline.close()
+        log.expire(clock.now(), days=config.spool.retention_days, size=int(config.spool.retention_gb * 1e9))
+    finally:
+        log.close()
+
+
+def replay(
+    work: Writing, found: list[Recording], feed: Feed, *, history: str | None, progress: Progress
+) -> tuple[str, Totals]:
+    """Take recordings in as one origin, skipping bodies that the log has; give the origin and what was carried.
+
+    ``progress(done, total)`` counts files. Can be stopped at any moment and repeated.
+    """
+    origin = f"replay-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    totals = Totals()
+    _refuse_other_family(feed, found)
+    work.note_settings(history)
+    work.drain(totals)
+    chunk: list[tuple[Record, bytes | None]] = []
+    digests: set[str] = set()
+    size = 0
+    for done, recording in enumerate(found):
+        body = recording.body()
+        digest = _digest(body)
+        if digest in digests or work.log.find_body(feed.id, digest) is not None:
+            totals.skipped += 1
+        else:
+            digests.add(digest)
+            source = f"file:{recording.path.name}"
+            chunk.append((Poll(feed_id=feed.id, fetched_at=recording.fetched_at, origin=origin, source_url=source), body))
+            size += len(body)
+        if size >= CHUNK_BYTES:
+            check_disk(work.folder, work.config)
+            work.append(chunk)
+            work.drain(totals)
+            chunk, size = [], 0
+        progress(done + 1, len(found))
+    if chunk:
+        work.append(chunk)
+    work.drain(totals)
+    return origin, totals
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def _refuse_other_family(feed: Feed, found: list[Recording]) -> None:
+    """Judge the first recording that can be judged; refuse when none is a feed message at all."""
+    for recording in found:
+        if check_family(feed, recording, recording.body()):
+            return
+    if found and all(_is_text(recording) for recording in found):
+        raise NoInput(
+            f"none of {len(found)} files is a GTFS-Realtime message; {found[0].path} is HTML, XML or JSON",
+            hint="recordings are the feed's bytes as served, not a page about them",
+        )
+
+
+def _is_text(recording: Recording) -> bool:
+    return recording.body().lstrip()[:1] in (b"<", b"{", b"[")
+
+
+def pinned(folder: DataFolder, table: Table) -> PinnedTable:
+    """Give one snapshot of a table.
+
+    Raises:
+        NoDataYet: the table does not exist.
+    """
+    try:
+        return pin(open_catalog(folder.path, create=False), table)
+    except NoSuchTableError as error:
+        raise NoDataYet(f"{folder.path} holds no table {table.name} yet", hint="thirdrail replay PATH --feed ID") from error
+
+
+def audit(folder: DataFolder, since: int | None, progress: Progress | None = None) -> AuditReport:
+    """Recompute from the log what each table must hold and compare; works beside a writer."""
+    log = Spool.open(folder.spool, SystemClock(), writable=False)
+    try:
+        readers = {table.name: pinned(folder, table) for table in reversed(TABLES)}
+        return Audit(log, PARTITION, readers, progress=progress).run(since)
+    finally:
+        log.close()
+
+
+def order_replay(work: Writing, quarantine_ids: list[str]) -> Totals:
+    """Ask that quarantined rows be judged again under today's settings; give what was carried.
+
+    Raises:
+        NoInput: a text is no quarantine id.
+    """
+    captures = set()
+    for text in quarantine_ids:
+        try:
+            captures.add(parse_quarantine_id(text)[1])
+        except ValueError as error:
+            raise NoInput(f"{text!r} is no quarantine id", hint="thirdrail quarantine list shows them") from error
+    totals = Totals()
+    work.note_settings()
+    work.drain(totals)
+    order = ReplayOrder(
+        ordered_at=SystemClock().now(), quarantine_ids=tuple(quarantine_ids), captures=tuple(sorted(captures))
+    )
+    work.append([(order, None)])
+    ordered = Totals()
+    work.drain(ordered)
+    return ordered
+
+
+def skip_ahead(path: Path, config: Config) -> tuple[int, dict[str, tuple[int, int]]]:
+    """Let the log go on a million offsets above everything; give the next offset and the gaps accepted.
+
+    A table whose position the log can no longer serve is moved to the log's first offset; the captures between
+    are lost to it, and are named in the result: table → (from, to).
+    """
+    clock = SystemClock()
+    folder = DataFolder.for_writing(path)
+    check_disk(folder, config)
+    log = Spool.open(folder.spool, clock, writable=True)
+    try:
+        sink = IcebergSink(open_catalog(folder.path, create=True), clock)
+        writers = {table: sink.open(table, log.log_id, PARTITION) for table in TABLES}
+        positions = {table: writer.position or 0 for table, writer in writers.items()}
+        ahead = log.skip(max(positions.values()))
+        first = log.first(PARTITION)
+        gaps = {}
+        for table, writer in writers.items():
+            if writer.position is not None and writer.position < first:
+                gaps[table.name] = (writer.position, first)
+                writer.commit(table.arrow_schema.empty_table(), Span(writer.position, first))
+                writer.close()
+        return ahead, gaps
+    finally:
+        log.close()

@@ -1,0 +1,1 @@
+"""The command line: arguments in, tables and sentences out; all work is done by ``app``."""

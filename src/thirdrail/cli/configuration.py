@@ -1,0 +1,61 @@
+"""``config``: what can be set, and what is set."""
+
+from pathlib import Path
+
+import click
+
+from thirdrail import config as configuration
+from thirdrail.cli.options import config_option, json_option
+from thirdrail.cli.output import print_json, show
+from thirdrail.errors import UsageError
+
+
+@click.group()
+def config() -> None:
+    """Check, show and explain the configuration."""
+
+
+@config.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def check(file: Path) -> int:
+    """Check a file; says which key is wrong, and why."""
+    configuration.load(file)
+    click.echo(f"{file}: fine")
+    return 0
+
+
+@config.command("show")
+@config_option
+@json_option
+def show_(config_path: Path | None, *, as_json: bool) -> int:
+    """Show the configuration in force."""
+    effective = configuration.load(config_path)
+    if as_json:
+        print_json(effective)
+        return 0
+    rows = []
+    for key, _, default, _ in configuration.keys():
+        value: object = effective
+        for part in key.split("."):
+            value = getattr(value, part)
+        rows.append((key, "unset" if value is None else value, "" if value == default else "set"))
+    show(("key", "value", ""), rows)
+    return 0
+
+
+@config.command()
+def reference() -> int:
+    """Print the reference page (Markdown)."""
+    click.echo(configuration.reference(), nl=False)
+    return 0
+
+
+@config.command()
+@click.argument("file", type=click.Path(path_type=Path), default="thirdrail.toml")
+def init(file: Path) -> int:
+    """Write a file with every key, commented out at its default."""
+    if file.exists():
+        raise UsageError(f"{file} exists already; it was left as it is")
+    file.write_text(configuration.example())
+    click.echo(f"{file} written; every key in it is optional")
+    return 0

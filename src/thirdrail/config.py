@@ -1,0 +1,154 @@
+"""The configuration: one TOML file, decoded into frozen structs; unknown keys are refused with their path.
+
+No file is needed: every key has a default, with its reason beside it. Secrets never stand here.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from thirdrail.errors import ConfigError
+from thirdrail.model.rules import BY_ID as RULES
+
+Action = Literal["reject", "flag", "info"]
+
+
+class SpoolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The capture log on this disk."""
+
+    retention_days: Annotated[
+        float, Meta(gt=0, description="days of captures kept; three outlast a long weekend without anybody looking")
+    ] = 3.0
+    retention_gb: Annotated[
+        float, Meta(gt=0, description="gigabytes of captures kept, whichever is reached first; the subway needs about 1 a day")
+    ] = 5.0
+    reserve_gb: Annotated[
+        Annotated[float, Meta(ge=0)] | None,
+        Meta(description="free space below which nothing is taken in; default the larger of 1 GiB and 2 % of the disk"),
+    ] = None
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything that can be configured."""
+
+    history: Annotated[
+        Literal["changes", "every_poll"],
+        Meta(description="rows that changed and a full picture every 15 minutes, or every row of every poll (5 to 10 times as many)"),
+    ] = "changes"
+    commit_interval_seconds: Annotated[
+        float, Meta(gt=0, description="a batch is committed at least this often; more often makes more and smaller files")
+    ] = 5.0
+    batch_rows: Annotated[int, Meta(gt=0, description="rows that close a batch early; bounds memory while catching up")] = 500_000
+    batch_bytes: Annotated[int, Meta(gt=0, description="bytes of rows that close a batch early")] = 256 << 20
+    spool: SpoolConfig = SpoolConfig()
+    severities: Annotated[
+        dict[str, dict[str, Action]],
+        Meta(description="what a rule does, by feed id or \"*\": reject (to quarantine), flag (kept, in dq_flags) or info (counted)"),
+    ] = {}
+
+
+def load(path: Path | None) -> Config:
+    """Give the configuration of a file, or the defaults without one.
+
+    Raises:
+        ConfigError: the file cannot be read, is no TOML, or a key or value of it is wrong, named by its path.
+    """
+    if path is None:
+        return Config()
+    try:
+        raw = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is no TOML: {error}") from error
+    try:
+        config = msgspec.convert(raw, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_readable(str(error))}", hint="thirdrail config reference lists every key") from error
+    _check_rules(config, path)
+    return config
+
+
+def _readable(message: str) -> str:
+    """Give msgspec's message with the path first: ``spool.retention_dayz: unknown key``."""
+    text, _, place = message.partition(" - at `$")
+    where = place.rstrip("`").lstrip(".")
+    if "unknown field" in text:
+        key = text.split("`")[1]
+        return f"{where + '.' if where else ''}{key}: unknown key"
+    return f"{where}: {text}" if where else text
+
+
+def _check_rules(config: Config, path: Path) -> None:
+    for feed, actions in config.severities.items():
+        for rule in actions:
+            place = f"{path}: severities.{feed}.{rule}"
+            if rule not in RULES:
+                raise ConfigError(f"{place}: no rule has this id", hint=f"rules: {', '.join(RULES)}")
+            if RULES[rule].fixed:
+                raise ConfigError(f"{place}: what this rule does cannot be changed: {RULES[rule].meaning}")
+
+
+def keys(struct: type[msgspec.Struct] = Config, prefix: str = "") -> list[tuple[str, str, object, str]]:
+    """Give key, type, default and reason of every key, in order."""
+    found: list[tuple[str, str, object, str]] = []
+    schema = msgspec.json.schema(struct)["$defs"][struct.__name__]["properties"]
+    for field in msgspec.structs.fields(struct):
+        if isinstance(field.default, msgspec.Struct):
+            found += keys(type(field.default), f"{prefix}{field.name}.")
+            continue
+        described = schema[field.name]
+        default = {} if field.default is msgspec.NODEFAULT else field.default
+        found.append((f"{prefix}{field.name}", _type_name(described), default, described.get("description", "")))
+    return found
+
+
+def _type_name(described: dict[str, object]) -> str:
+    if "enum" in described:
+        return " or ".join(f"`{value}`" for value in described["enum"])  # type: ignore[attr-defined]
+    if "anyOf" in described:
+        return " or ".join(str(part["type"]) for part in described["anyOf"])  # type: ignore[attr-defined]
+    return {"object": "table"}.get(str(described["type"]), str(described["type"]))
+
+
+def reference() -> str:
+    """Give the reference page in Markdown."""
+    lines = [
+        "# Configuration",
+        "",
+        "One TOML file, given with `--config`; none is needed. Unknown keys are refused. This page is made by",
+        "`thirdrail config reference`.",
+        "",
+        "| key | type | default | why |",
+        "|---|---|---|---|",
+    ]
+    for key, kind, default, reason in keys():
+        lines.append(f"| `{key}` | {kind} | `{_toml(default)}` | {reason} |")
+    lines += ["", "## Rules", "", "| rule | judges | default action | finds |", "|---|---|---|---|"]
+    for rule in RULES.values():
+        action = f"{rule.action} (fixed)" if rule.fixed else rule.action
+        lines.append(f"| {rule.id} | {rule.level} | {action} | {rule.meaning} |")
+    return "\n".join([*lines, ""])
+
+
+def _toml(value: object) -> str:
+    if value is None:
+        return "unset"
+    return msgspec.json.encode(value).decode()
+
+
+def example() -> str:
+    """Give a file with every key commented out at its default, its reason above it."""
+    lines = ["# Third Rail. Every key may be left out; what stands here is the default.", ""]
+    section = ""
+    for key, _, default, reason in keys():
+        table, _, name = key.rpartition(".")
+        if table != section:
+            section = table
+            lines += [f"[{table}]", ""]
+        shown = "{}" if default == {} else _toml(default)
+        lines += [f"# {reason}", f"# {name} = {'1.0' if default is None else shown}", ""]
+    return "\n".join([*lines[:2], *lines[2:]])
