@@ -88,7 +88,6 @@ def histories(seed: int) -> Records:
     return records
 
 
-@pytest.mark.timeout(900)
 def test_any_number_of_restarts_gives_the_rows_of_none() -> None:
     assert in_processes(differs, range(SEEDS)) == []
 
