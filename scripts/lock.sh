@@ -1,0 +1,16 @@
+#!/bin/sh
+# Writes requirements.txt and requirements-dev.txt from their .in files; run by `make lock`.
+# Versions that are locked stay unless an .in file forbids them; to renew one, delete its lines first.
+# The locks hold for every platform (hashes of all files of a version) and name no index.
+set -eu
+cd "$(dirname "$0")/.."
+tools=$(mktemp -d)
+trap 'rm -rf "$tools"' EXIT
+"${PYTHON:-python3}" -m venv "$tools"
+"$tools/bin/pip" --disable-pip-version-check install --quiet uv==0.13.9
+lock() {
+    "$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+        --no-annotate --no-header --no-emit-index-url --no-emit-find-links "$@"
+}
+lock requirements.in --output-file requirements.txt
+lock requirements-dev.in --constraints requirements.txt --output-file requirements-dev.txt

@@ -1,0 +1,160 @@
+"""The views and macros, as SQL (DuckDB).
+
+``pictures_at(t)`` gives per feed the last accepted capture M at or before t and the last full picture F before it;
+``<table>_as_of(t)`` gives per key the row with the highest offset in F…M unless it was removed, with the moment
+columns computed anew from M's header (design 3a). ``as_of('<table>', t)`` is the same.
+"""
+
+from typing import NamedTuple
+
+from thirdrail.model.tables import (
+    PICTURE_TABLES,
+    STOP_TIME_UPDATES,
+    TRIP_REPLACEMENT_PERIODS,
+    TRIP_UPDATES,
+    VEHICLE_POSITIONS,
+    Role,
+    Table,
+)
+
+
+class View(NamedTuple):
+    """A view of fixed SQL."""
+
+    name: str
+    meaning: str
+    sql: str
+
+
+PICTURES_AT = """
+CREATE MACRO pictures_at(t) AS TABLE
+WITH last_accepted AS (
+    SELECT feed_id, capture_log, origin, capture_offset, fetched_at, feed_timestamp
+    FROM feed_messages
+    WHERE accepted AND fetched_at <= t
+    QUALIFY row_number() OVER (PARTITION BY feed_id ORDER BY fetched_at DESC, capture_offset DESC) = 1
+)
+SELECT m.*, max(f.capture_offset) AS full_offset
+FROM last_accepted AS m
+JOIN feed_messages AS f
+  ON f.feed_id = m.feed_id AND f.capture_log = m.capture_log AND f.origin = m.origin
+ AND f.is_full_picture AND f.capture_offset <= m.capture_offset
+GROUP BY ALL
+"""
+
+_LATE = "(as_of_feed_timestamp - first_stop_time_at)"
+_AGE = "date_diff('second', vehicle_at, as_of_feed_timestamp)"
+MOMENTS: dict[str, dict[str, str]] = {
+    STOP_TIME_UPDATES.name: {
+        "seconds_to_arrival": "date_diff('second', as_of_feed_timestamp, coalesce(arrival_at, departure_at))::INTEGER"
+    },
+    TRIP_UPDATES.name: {
+        "is_stale": f"{_LATE} > INTERVAL 30 MINUTE",
+        "is_zombie": f"{_LATE} > INTERVAL 6 HOUR",
+        "is_stale_unassigned": f"NOT nyct_is_assigned AND {_LATE} > INTERVAL 5 MINUTE",
+    },
+    VEHICLE_POSITIONS.name: {
+        "vehicle_age_s": f"{_AGE}::INTEGER",
+        "is_stalled": f"CASE WHEN nyct_is_assigned IS NOT NULL THEN {_AGE} > 90 END",
+        "is_underway": f"{_AGE} >= -60",
+    },
+    TRIP_REPLACEMENT_PERIODS.name: {
+        "end_at": "as_of_feed_timestamp + to_seconds(end_after_header_s)",
+        "end_at_effective": "CASE WHEN end_after_header_s > 0 THEN as_of_feed_timestamp + to_seconds(end_after_header_s)"
+        " WHEN end_after_header_s IS NOT NULL THEN as_of_feed_timestamp + INTERVAL 30 MINUTE END",
+    },
+}
+"""Table → moment column → its SQL; ``pipeline.written`` has the same in Polars, and a test holds them equal."""
+
+
+def as_of_macro(table: Table) -> str:
+    """Give the macro ``<table>_as_of(t)``."""
+    moments = MOMENTS[table.name]
+    assert set(moments) == set(table.names(Role.MOMENT)), table.name  # noqa: S101 - a declaration without its SQL
+    replaced = ", ".join(f"{sql} AS {name}" for name, sql in moments.items())
+    key = ", ".join(f"x.{name}" for name in table.key)
+    return f"""
+CREATE MACRO {table.name}_as_of(t) AS TABLE
+WITH newest AS (
+    SELECT x.*, p.capture_offset AS as_of_capture_offset, p.feed_timestamp AS as_of_feed_timestamp,
+           p.fetched_at AS as_of_fetched_at
+    FROM {table.name} AS x
+    JOIN pictures_at(t) AS p ON p.feed_id = x.feed_id AND p.capture_log = x.capture_log AND p.origin = x.origin
+    WHERE x.capture_offset BETWEEN p.full_offset AND p.capture_offset AND x.change_kind <> 'unaccepted'
+    QUALIFY row_number() OVER (
+        PARTITION BY x.feed_id, {key} ORDER BY x.capture_offset DESC, x.change_kind = 'removed'
+    ) = 1
+)
+SELECT * REPLACE ({replaced}), isfinite(t) AND t - as_of_fetched_at > INTERVAL 30 MINUTE AS is_gap
+FROM newest
+WHERE change_kind <> 'removed'
+"""  # noqa: S608 - made of declared names
+
+
+AS_OF_MACROS = tuple(as_of_macro(table) for table in PICTURE_TABLES)
+_NOW = "'infinity'::TIMESTAMPTZ"
+
+VIEWS: tuple[View, ...] = (
+    View(
+        "trips_now",
+        "each trip of each feed's newest picture, with the names of its next and last stop",
+        f"""
+SELECT t.feed_id, t.route_id, t.trip_key, t.nyct_train_id AS train_id, t.nyct_is_assigned AS is_assigned,
+       next_stop.name AS next_stop, last_stop.name AS towards,
+       timezone('America/New_York', t.first_stop_time_at) AS next_stop_local, t.first_stop_time_at AS next_stop_at,
+       t.schedule_relationship, t.is_stale, t.is_zombie, t.as_of_feed_timestamp AS feed_timestamp
+FROM trip_updates_as_of({_NOW}) AS t
+LEFT JOIN stations AS next_stop ON next_stop.station_id = regexp_replace(t.first_stop_id, '[NS]$', '')
+LEFT JOIN stations AS last_stop ON last_stop.station_id = regexp_replace(t.last_stop_id, '[NS]$', '')
+""",
+    ),
+    View(
+        "vehicles_now",
+        "each vehicle of each feed's newest picture, with the name of its stop",
+        f"""
+SELECT v.feed_id, v.route_id, v.vehicle_key, v.trip_key, v.nyct_train_id AS train_id, v.current_status,
+       v.stop_id, s.name AS stop_name, coalesce(v.latitude, s.latitude) AS latitude,
+       coalesce(v.longitude, s.longitude) AS longitude,
+       CASE WHEN v.latitude IS NULL AND s.latitude IS NOT NULL THEN 'stop' WHEN v.latitude IS NOT NULL THEN 'vehicle' END
+           AS position_source,
+       v.vehicle_at, timezone('America/New_York', v.vehicle_at) AS vehicle_local, v.vehicle_age_s, v.is_stalled,
+       v.is_underway, v.as_of_feed_timestamp AS feed_timestamp
+FROM vehicle_positions_as_of({_NOW}) AS v
+LEFT JOIN stations AS s ON s.station_id = v.parent_stop_id
+""",
+    ),
+    View(
+        "predictions_now",
+        "each prediction of each feed's newest picture: where, which way, in how many minutes of the feed's own time",
+        f"""
+SELECT p.feed_id, p.route_id, s.name AS stop_name, p.stop_id,
+       CASE right(p.stop_id, 1) WHEN 'N' THEN 'northbound' WHEN 'S' THEN 'southbound' END AS direction,
+       last_stop.name AS towards, round(p.seconds_to_arrival / 60.0, 1) AS minutes_away,
+       timezone('America/New_York', p.arrival_at) AS arrival_local,
+       timezone('America/New_York', p.departure_at) AS departure_local,
+       p.arrival_at, p.departure_at, coalesce(p.actual_track, p.scheduled_track) AS track, p.stops_to_end, p.trip_key,
+       p.as_of_feed_timestamp AS feed_timestamp
+FROM (
+    SELECT *, last_value(parent_stop_id) OVER (
+        PARTITION BY feed_id, trip_key ORDER BY stops_to_end DESC ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING
+    ) AS last_parent
+    FROM stop_time_updates_as_of({_NOW})
+) AS p
+LEFT JOIN stations AS s ON s.station_id = p.parent_stop_id
+LEFT JOIN stations AS last_stop ON last_stop.station_id = p.last_parent
+""",
+    ),
+    View(
+        "feed_freshness",
+        "each feed: its last poll, its last accepted picture and how old that was",
+        """
+SELECT feed_id, max(fetched_at) AS last_poll_at, max(fetched_at) FILTER (accepted) AS last_accepted_at,
+       max(feed_timestamp) FILTER (accepted) AS last_feed_timestamp,
+       arg_max(header_age_s, fetched_at) FILTER (accepted) AS header_age_s, count(*) AS polls,
+       count(*) FILTER (accepted) AS accepted, count(*) FILTER (outcome = 'duplicate') AS duplicates,
+       count(*) FILTER (outcome NOT IN ('ok', 'duplicate')) AS failed, sum(quarantined_count)::BIGINT AS quarantined
+FROM feed_messages
+GROUP BY feed_id
+""",
+    ),
+)

@@ -1,0 +1,1 @@
+"""What is planned: for now the subway's stations and routes, shipped as small tables."""
