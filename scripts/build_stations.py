@@ -19,7 +19,9 @@ def rows(folder, name):
 
 def patterns(folder, stations):
     """Give route -> Counter of southbound lists of station ids."""
-    southbound = {trip["trip_id"]: trip["route_id"] for trip in rows(folder, "trips.txt") if trip["direction_id"] == "1"}
+    southbound = {
+        trip["trip_id"]: trip["route_id"] for trip in rows(folder, "trips.txt") if trip["direction_id"] == "1"
+    }
     stops = defaultdict(list)
     for time in rows(folder, "stop_times.txt"):
         if time["trip_id"] in southbound:
@@ -63,7 +65,9 @@ def main(source, target):
         ("station_id", "name", "latitude", "longitude"),
         sorted(tuple(stop[field] for field in fields) for stop in stations),
     )
-    routes = [(route["route_id"], route["route_long_name"], route["route_color"]) for route in rows(source, "routes.txt")]
+    routes = [
+        (route["route_id"], route["route_long_name"], route["route_color"]) for route in rows(source, "routes.txt")
+    ]
     write(target / "routes.csv", ("route_id", "name", "color"), sorted(routes))
     order = []
     for route, lists in sorted(patterns(source, station_of).items()):

@@ -12,7 +12,7 @@ The syntax of this file stays that of Python 3.6, so that an old Python can say 
 import sys
 
 
-def check_python(version: tuple, path: str):  # noqa: ANN201 `str | None` does not run on old Pythons
+def check_python(version: tuple, path: str):
     """Return what is wrong with this Python, or None. `version` is (major, minor, micro)."""
     if tuple(version) >= (3, 11):
         return None

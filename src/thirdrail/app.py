@@ -106,10 +106,13 @@ def _check_stamp(path: Path) -> None:
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise DataFolderError(f"{path / STAMP} is damaged: {error}") from error
     if kind != "live":
-        raise DataFolderError(f"{path} holds {kind} data; this command wants live data", hint="give another --data folder")
+        raise DataFolderError(
+            f"{path} holds {kind} data; this command wants live data", hint="give another --data folder"
+        )
     if version > FORMAT_VERSION:
         raise DataFolderError(
-            f"{path} was written by a newer version ({stamp.get('created_by')}, format {version}; this one knows {FORMAT_VERSION})",
+            f"{path} was written by a newer version ({stamp.get('created_by')}, format {version}; "
+            f"this one knows {FORMAT_VERSION})",
             hint="use that version, or another --data folder",
         )
     if Path(home) != path.absolute() and not (Path(home).exists() and Path(home).samefile(path)):
@@ -129,7 +132,8 @@ def check_disk(folder: DataFolder, config: Config) -> None:
     reserve = max(GIB, usage.total // 50) if config.spool.reserve_gb is None else int(config.spool.reserve_gb * 1e9)
     if usage.free < reserve:
         raise DiskFull(
-            f"{folder.path} has {usage.free / 1e9:.1f} GB free, below the reserve of {reserve / 1e9:.1f} GB: nothing was taken in",
+            f"{folder.path} has {usage.free / 1e9:.1f} GB free, below the reserve of {reserve / 1e9:.1f} GB: "
+            "nothing was taken in",
             hint="free some space, or set spool.reserve_gb in the configuration",
         )
 
@@ -152,7 +156,7 @@ class Writing:
         """Append a settings record when what decides rows is not what was last recorded."""
         wanted = Settings(
             history=history or self.config.history,
-            severities=self.config.severities,
+            severities={feed: dict(actions) for feed, actions in self.config.severities.items()},
             pipeline_version=PIPELINE_VERSION,
         )
         if self.log.settings_before(PARTITION, self.log.end(PARTITION)) != wanted:
@@ -228,7 +232,9 @@ def replay(
         else:
             digests.add(digest)
             source = f"file:{recording.path.name}"
-            chunk.append((Poll(feed_id=feed.id, fetched_at=recording.fetched_at, origin=origin, source_url=source), body))
+            chunk.append(
+                (Poll(feed_id=feed.id, fetched_at=recording.fetched_at, origin=origin, source_url=source), body)
+            )
             size += len(body)
         if size >= CHUNK_BYTES:
             check_disk(work.folder, work.config)
@@ -271,7 +277,9 @@ def pinned(folder: DataFolder, table: Table) -> PinnedTable:
     try:
         return pin(open_catalog(folder.path, create=False), table)
     except NoSuchTableError as error:
-        raise NoDataYet(f"{folder.path} holds no table {table.name} yet", hint="thirdrail replay PATH --feed ID") from error
+        raise NoDataYet(
+            f"{folder.path} holds no table {table.name} yet", hint="thirdrail replay PATH --feed ID"
+        ) from error
 
 
 def audit(folder: DataFolder, since: int | None, progress: Progress | None = None) -> AuditReport:

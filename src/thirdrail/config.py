@@ -23,7 +23,10 @@ class SpoolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         float, Meta(gt=0, description="days of captures kept; three outlast a long weekend without anybody looking")
     ] = 3.0
     retention_gb: Annotated[
-        float, Meta(gt=0, description="gigabytes of captures kept, whichever is reached first; the subway needs about 1 a day")
+        float,
+        Meta(
+            gt=0, description="gigabytes of captures kept, whichever is reached first; the subway needs about 1 a day"
+        ),
     ] = 5.0
     reserve_gb: Annotated[
         Annotated[float, Meta(ge=0)] | None,
@@ -36,17 +39,26 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     history: Annotated[
         Literal["changes", "every_poll"],
-        Meta(description="rows that changed and a full picture every 15 minutes, or every row of every poll (5 to 10 times as many)"),
+        Meta(
+            description="rows that changed and a full picture every 15 minutes, or every row of every poll "
+            "(the subway: about twice as many at one poll a minute, more at faster polls)"
+        ),
     ] = "changes"
     commit_interval_seconds: Annotated[
-        float, Meta(gt=0, description="a batch is committed at least this often; more often makes more and smaller files")
+        float,
+        Meta(gt=0, description="a batch is committed at least this often; more often makes more and smaller files"),
     ] = 5.0
-    batch_rows: Annotated[int, Meta(gt=0, description="rows that close a batch early; bounds memory while catching up")] = 500_000
+    batch_rows: Annotated[
+        int, Meta(gt=0, description="rows that close a batch early; bounds memory while catching up")
+    ] = 500_000
     batch_bytes: Annotated[int, Meta(gt=0, description="bytes of rows that close a batch early")] = 256 << 20
     spool: SpoolConfig = SpoolConfig()
     severities: Annotated[
         dict[str, dict[str, Action]],
-        Meta(description="what a rule does, by feed id or \"*\": reject (to quarantine), flag (kept, in dq_flags) or info (counted)"),
+        Meta(
+            description='what a rule does, by feed id or "*": reject (to quarantine), flag (kept, in dq_flags) '
+            "or info (counted)"
+        ),
     ] = {}
 
 
@@ -67,7 +79,9 @@ def load(path: Path | None) -> Config:
     try:
         config = msgspec.convert(raw, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_readable(str(error))}", hint="thirdrail config reference lists every key") from error
+        raise ConfigError(
+            f"{path}: {_readable(str(error))}", hint="thirdrail config reference lists every key"
+        ) from error
     _check_rules(config, path)
     return config
 

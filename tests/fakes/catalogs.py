@@ -33,7 +33,9 @@ class FaultyCatalog:
             intruder()
         if self._random.random() >= self._rate:
             return self._catalog.commit_table(table, requirements, updates)
-        fault = self._random.choice((self._conflict, self._crash_before, self._landed_but_unknown, self._landed_but_conflict, self._crash_after))
+        fault = self._random.choice(
+            (self._conflict, self._crash_before, self._landed_but_unknown, self._landed_but_conflict, self._crash_after)
+        )
         return fault(table, requirements, updates)
 
     def _conflict(self, *_: Any) -> None:

@@ -138,7 +138,10 @@ def test_as_of_gives_every_picture_back_across_switches_of_history(tmp_path: Pat
         with app.writing(tmp_path / "mixed", Config()) as work:
             work.note_settings(history)
             work.append(
-                [(Poll(feed_id=declared.id, fetched_at=each.fetched_at, origin="replay-one"), each.body()) for each in part]
+                [
+                    (Poll(feed_id=declared.id, fetched_at=each.fetched_at, origin="replay-one"), each.body())
+                    for each in part
+                ]
             )
             work.drain(app.Totals())
 

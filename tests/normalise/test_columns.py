@@ -45,7 +45,11 @@ def test_subway_trip_ids_are_taken_apart_and_odd_ones_only_lose_their_parts() ->
     ids = ["097550_1..S03R", "-00050_GS.N01R", "126400_7X..34ST-11M", "129000_7..MAIN ST34", "050350_0"]
     parsed = {row["trip_id"]: row for row in nyct.parse_trip_ids(pl.Series(ids)).iter_rows(named=True)}
 
-    assert (parsed[ids[0]]["origin"], parsed[ids[0]]["trip_id_route"], parsed[ids[0]]["trip_path"]) == (97550, "1", "03R")
+    assert (parsed[ids[0]]["origin"], parsed[ids[0]]["trip_id_route"], parsed[ids[0]]["trip_path"]) == (
+        97550,
+        "1",
+        "03R",
+    )
     assert parsed[ids[1]]["origin"] == -50
     assert parsed[ids[2]]["trip_id_route"] == "7X"
     assert parsed[ids[3]]["trip_path"] == "MAIN ST34"

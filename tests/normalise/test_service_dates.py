@@ -48,7 +48,7 @@ def test_the_service_day_begins_at_three(moment: str, day: date) -> None:
     assert service_date_at(instant(moment), NEW_YORK) == day
 
 
-@given(st.datetimes(datetime(2006, 1, 1), datetime(2032, 1, 1), timezones=st.just(UTC)))
+@given(st.datetimes(datetime(2006, 1, 1), datetime(2032, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 - as hypothesis wants them
 def test_every_instant_lies_within_a_day_of_its_service_date(moment: datetime) -> None:
     microseconds = (moment - EPOCH) // timedelta(microseconds=1)
     day = service_date_at(microseconds, NEW_YORK)

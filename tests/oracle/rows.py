@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.transit import gtfs_realtime_pb2
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -36,8 +36,6 @@ extension { name: "stop" number: 1001 extendee: ".transit_realtime.TripUpdate.St
 
 
 def _pool() -> Any:
-    from google.protobuf import text_format
-
     pool = descriptor_pool.DescriptorPool()
     base = descriptor_pb2.FileDescriptorProto()
     gtfs_realtime_pb2.DESCRIPTOR.CopyToProto(base)
@@ -182,11 +180,7 @@ def _trip_update(entity: Any, header_at: datetime) -> tuple[dict[str, Any], list
         **{f"properties_{name}": None for name in properties},
         "is_stale": None if late is None else late > 1800,
         "is_zombie": None if late is None else late > 21600,
-        "is_stale_unassigned": False
-        if trip["nyct_is_assigned"]
-        else None
-        if late is None
-        else late > 300,
+        "is_stale_unassigned": False if trip["nyct_is_assigned"] else None if late is None else late > 300,
     }
     stops = []
     for index, stop in enumerate(listed):
@@ -220,7 +214,14 @@ def _trip_update(entity: Any, header_at: datetime) -> tuple[dict[str, Any], list
                     )
                 },
                 **dict.fromkeys(
-                    ("rail_track", "rail_train_status", "assigned_stop_id", "stop_headsign", "pickup_type", "drop_off_type")
+                    (
+                        "rail_track",
+                        "rail_train_status",
+                        "assigned_stop_id",
+                        "stop_headsign",
+                        "pickup_type",
+                        "drop_off_type",
+                    )
                 ),
                 "seconds_to_arrival": None if due is None else int((due - header_at).total_seconds()),
                 "dq_flags": [],

@@ -12,7 +12,9 @@ def follow(*captures: tuple[int, int | None, int]) -> list[Verdict]:
     for number, (fetched, header, entities) in enumerate(captures):
         recent.arrive(START + fetched * S)
         at = None if header is None else START + header * S
-        verdicts.append(judge(Header(START + fetched * S, at, entities, str(number)), recent, family="subway", outcome="ok"))
+        verdicts.append(
+            judge(Header(START + fetched * S, at, entities, str(number)), recent, family="subway", outcome="ok")
+        )
     return verdicts
 
 

@@ -74,9 +74,7 @@ def test_a_missing_ensurepip_stops_the_whole_program(tree):
 
 
 def test_a_full_disk_stops_the_whole_program(tree):
-    full = tree.pretend(
-        "import shutil, types; shutil.disk_usage = lambda path: types.SimpleNamespace(free=5 * 10**8)"
-    )
+    full = tree.pretend("import shutil, types; shutil.disk_usage = lambda path: types.SimpleNamespace(free=5 * 10**8)")
     assert "0.5 GB free" in one_line(tree.setup(**full))
     assert not (tree.root / ".venv").exists()
 

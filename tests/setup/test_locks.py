@@ -27,9 +27,7 @@ def plain(requirement: str) -> str:
 @pytest.mark.parametrize("name", LOCKS)
 def test_every_requirement_is_exact_and_has_hashes(name):
     for entry in entries(name):
-        assert re.fullmatch(r"[a-z0-9.-]+==[^\s;]+( ; [^\\]*?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*", entry), (
-            entry
-        )
+        assert re.fullmatch(r"[a-z0-9.-]+==[^\s;]+( ; [^\\]*?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*", entry), entry
 
 
 @pytest.mark.parametrize("name", [*LOCKS, "requirements.in", "requirements-dev.in", "pyproject.toml"])

@@ -12,8 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = (
-    "python3 -m venv venv && source venv/bin/activate"
-    " && pip install -r requirements.txt && pip install --no-deps ."
+    "python3 -m venv venv && source venv/bin/activate && pip install -r requirements.txt && pip install --no-deps ."
 )
 NO_INDEX = ("connection broken by", "No matching distribution found for")
 

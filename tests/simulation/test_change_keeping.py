@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from multiprocessing import get_context
 from random import Random
 
@@ -136,9 +137,7 @@ def loses_what_was_acknowledged(seed: int) -> bool:
     """Whether, after a crash, the log was told to forget what some table still lacks."""
     random, log, sink = Random(seed), MemoryLog(), MemorySink()
     log.append("0", history(seed, length=6))
-    try:
+    with suppress(Crashed):
         drain(log, CrashingSink(sink, random, 0.1), entries=2)
-    except Crashed:
-        pass
     acknowledged = log.acknowledged.get(("memory", "0"), 0)
     return any(sink.positions.get((table.name, log.log_id, "0"), 0) < acknowledged for table in TABLES)

@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -90,7 +92,7 @@ class History:
             span = Span(position, min(END, position + self.random.randint(1, 6)))
             if self.zombie is not None and self.random.random() < 0.5:
                 stale, self.zombie = self.zombie, None
-                self.catalog.before_commit = lambda: self._wake(stale)
+                self.catalog.before_commit = partial(self._wake, stale)
             writer.commit(rows(span), span)
             position = span.end
             if self.zombie is None and self.random.random() < 0.3:
@@ -102,10 +104,8 @@ class History:
         """An older process comes back in the very middle of another's commit and goes on where it was."""
         start = zombie.position or 0
         span = Span(start, min(END, start + self.random.randint(1, 8)))
-        try:
+        with suppress(CommitConflict, CatalogUnavailable):
             zombie.commit(rows(span), span)
-        except (CommitConflict, CatalogUnavailable):
-            pass
 
 
 def faults(history: History) -> list[str]:
@@ -189,6 +189,7 @@ def test_without_reading_again_after_a_failure_rows_are_doubled(
 ) -> None:
     """The mutant trusts the positions that it read first, whatever became of its try."""
     real = commit_module.current_positions
+
     def forgetting_commit(catalog, name, stage, clock):  # type: ignore[no-untyped-def]
         before = None
 
@@ -206,7 +207,9 @@ def test_without_reading_again_after_a_failure_rows_are_doubled(
     assert search(tmp_path, MUTANT_SEEDS + 1) != {}
 
 
-def test_without_fsync_a_power_cut_is_noticed(tmp_path: Path, power: PowerCutDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_fsync_a_power_cut_is_noticed(
+    tmp_path: Path, power: PowerCutDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(files.os, "fsync", lambda _descriptor: None)
 
     assert search(tmp_path, MUTANT_SEEDS + 1, with_cuts(tmp_path, power)) != {}

@@ -47,7 +47,7 @@ class Row(NamedTuple):
 
 def compressed(body: bytes) -> bytes:
     """Give a body as it is stored."""
-    return _ZSTD.compress(body, asbytes=True)
+    return bytes(_ZSTD.compress(body, asbytes=True))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
@@ -67,7 +68,9 @@ class Spool:
             if not identity.exists():
                 _write_durably(identity, uuid4().hex[:12])
         if not identity.exists():
-            raise LogDamaged(f"{directory} holds no capture log", hint="give a data folder that replay or run has filled")
+            raise LogDamaged(
+                f"{directory} holds no capture log", hint="give a data folder that replay or run has filled"
+            )
         return cls(directory, clock, identity.read_text().strip(), lock)
 
     def segments(self) -> list[Segment]:
@@ -183,7 +186,9 @@ class Spool:
         """Give the offset of a feed's capture that holds this body; None when the log has none."""
         for segment in reversed(self.segments()):
             found = segment.value(
-                "SELECT offset FROM records WHERE sha256 = ? AND feed_id = ? AND body IS NOT NULL LIMIT 1", sha256, feed_id
+                "SELECT offset FROM records WHERE sha256 = ? AND feed_id = ? AND body IS NOT NULL LIMIT 1",
+                sha256,
+                feed_id,
             )
             if found is not None:
                 return int(str(found))
@@ -240,12 +245,12 @@ class Spool:
         """
         acknowledged = self.acknowledgements()
         segments = self.segments()
-        if not acknowledged or len(segments) < 2:
+        if not acknowledged:
             return []
         lowest = min(acknowledged.values())
         total = sum(segment.path.stat().st_size for segment in segments)
         deleted: list[Path] = []
-        for segment, after in zip(segments, segments[1:], strict=False):
+        for segment, after in pairwise(segments):
             is_old = _last_append(segment) < now - days * _DAY_US
             if not (is_old or total > size) or self._is_needed(segment, after.first, lowest, segments):
                 break

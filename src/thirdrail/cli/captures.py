@@ -54,7 +54,17 @@ def list_(feed_id: str | None, limit: int, data: Path, *, as_json: bool) -> int:
         if isinstance(poll, Poll):
             outcome = poll.outcome if poll.duplicate_of is None else f"same as {poll.duplicate_of}"
             body = "" if poll.body_bytes is None else size(poll.body_bytes)
-            rows.append((entry.offset, poll.feed_id, utc(poll.fetched_at), new_york(poll.fetched_at), outcome, body, poll.origin))
+            rows.append(
+                (
+                    entry.offset,
+                    poll.feed_id,
+                    utc(poll.fetched_at),
+                    new_york(poll.fetched_at),
+                    outcome,
+                    body,
+                    poll.origin,
+                )
+            )
         else:
             rows.append((entry.offset, f"({msgspec.to_builtins(poll)['type']})", "", "", "", "", ""))
     show(("offset", "feed", "fetched (UTC)", "New York", "outcome", "body", "origin"), rows, right=["offset", "body"])
@@ -113,7 +123,12 @@ def export(directory: Path, feed_id: str | None, since: str | None, until: str |
     while entries := log.read(PARTITION, position, PAGE, 32 << 20):
         for entry in entries:
             poll = entry.record
-            if not isinstance(poll, Poll) or entry.body is None or poll.duplicate_of is not None or not _matches(entry, feed_id):
+            if (
+                not isinstance(poll, Poll)
+                or entry.body is None
+                or poll.duplicate_of is not None
+                or not _matches(entry, feed_id)
+            ):
                 continue
             if (low is not None and poll.fetched_at < low) or (high is not None and poll.fetched_at >= high):
                 continue

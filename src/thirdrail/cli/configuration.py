@@ -7,6 +7,7 @@ import click
 from thirdrail import config as configuration
 from thirdrail.cli.options import config_option, json_option
 from thirdrail.cli.output import print_json, show
+from thirdrail.config import keys
 from thirdrail.errors import UsageError
 
 
@@ -34,7 +35,7 @@ def show_(config_path: Path | None, *, as_json: bool) -> int:
         print_json(effective)
         return 0
     rows = []
-    for key, _, default, _ in configuration.keys():
+    for key, _, default, _ in keys():
         value: object = effective
         for part in key.split("."):
             value = getattr(value, part)

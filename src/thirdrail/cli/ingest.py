@@ -19,7 +19,9 @@ from thirdrail.sources.recordings import Recording, recordings
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--feed", "feed_id", required=True, metavar="ID", help="Which feed the recordings are of (thirdrail feeds).")
+@click.option(
+    "--feed", "feed_id", required=True, metavar="ID", help="Which feed the recordings are of (thirdrail feeds)."
+)
 @click.option("--history", type=click.Choice(["changes", "every_poll"]), help="Overrides the configuration.")
 @data_option
 @config_option
@@ -47,7 +49,15 @@ def replay(
         )
     seconds = time.monotonic() - began
     if as_json:
-        print_json({"origin": origin, "feed": declared.id, "files": len(found), **msgspec.to_builtins(totals), "seconds": seconds})
+        print_json(
+            {
+                "origin": origin,
+                "feed": declared.id,
+                "files": len(found),
+                **msgspec.to_builtins(totals),
+                "seconds": seconds,
+            }
+        )
     else:
         _summarise(found, totals, origin, seconds, data)
     return 0
@@ -69,10 +79,20 @@ def _summarise(found: list[Recording], totals: app.Totals, origin: str, seconds:
     by = {source: sum(1 for each in found if each.known_from == source) for source in ("name", "header", "file")}
     known = ", ".join(f"{number} from the {source}" for source, number in by.items() if number)
     click.echo(f"{count(len(found))} files (times: {known}), {count(totals.skipped)} already in the log")
-    click.echo(f"{count(totals.captures)} captures, {count(totals.decoded_rows)} rows decoded in {seconds:.1f} s as {origin}")
+    click.echo(
+        f"{count(totals.captures)} captures, {count(totals.decoded_rows)} rows decoded in {seconds:.1f} s as {origin}"
+    )
     if totals.captures:
-        show(("table", "rows written"), [(name, count(rows)) for name, rows in totals.written.items()], right=["rows written"])
-    option = "" if str(data) == DEFAULT_DATA.removeprefix("./") or str(data) == DEFAULT_DATA else f" --data {shlex.quote(str(data))}"
+        show(
+            ("table", "rows written"),
+            [(name, count(rows)) for name, rows in totals.written.items()],
+            right=["rows written"],
+        )
+    option = (
+        ""
+        if str(data) == DEFAULT_DATA.removeprefix("./") or str(data) == DEFAULT_DATA
+        else f" --data {shlex.quote(str(data))}"
+    )
     click.echo(f"\nnext: thirdrail audit{option}\n      thirdrail sql{option} 'SELECT * FROM predictions_now LIMIT 10'")
 
 

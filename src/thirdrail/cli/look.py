@@ -48,7 +48,14 @@ def tables(name: str | None, data: Path, *, as_json: bool) -> int:
         )
         return 0
     rows = [
-        (each.table.name, count(each.rows), size(each.bytes), len(each.files), each.snapshots, utc(each.newest_fetched_at))
+        (
+            each.table.name,
+            count(each.rows),
+            size(each.bytes),
+            len(each.files),
+            each.snapshots,
+            utc(each.newest_fetched_at),
+        )
         for each in pinned
     ]
     columns = ("table", "rows", "size", "files", "snapshots", "newest")
@@ -62,7 +69,13 @@ def _columns(name: str, *, as_json: bool) -> int:
     columns = [(c.name, c.type, c.role.value, c.required, c.meaning, c.wire) for c in table.columns]
     if as_json:
         keys = ("name", "type", "role", "required", "meaning", "wire")
-        print_json({"table": table.name, "meaning": table.meaning, "columns": [dict(zip(keys, c, strict=True)) for c in columns]})
+        print_json(
+            {
+                "table": table.name,
+                "meaning": table.meaning,
+                "columns": [dict(zip(keys, c, strict=True)) for c in columns],
+            }
+        )
         return 0
     click.echo(f"{table.name}: {table.meaning}\n")
     show(("column", "type", "meaning", "on the wire"), [(c[0], c[1], c[4], c[5]) for c in columns])
@@ -110,7 +123,9 @@ def _csv(result: pa.Table) -> None:
 
 
 def _shown(result: pa.Table) -> None:
-    numbers = [field.name for field in result.schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)]
+    numbers = [
+        field.name for field in result.schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+    ]
     rows = result.slice(0, SHOWN_ROWS).to_pylist()
     show(result.column_names, [[_cell(value) for value in row.values()] for row in rows], right=numbers)
     more = len(result) - len(rows)
@@ -139,7 +154,11 @@ def audit(data: Path, since: str | None, *, as_json: bool) -> int:
     else:
         names = ("captures", "rows_expected", "rows_found", "missing", "duplicated", "unexpected", "altered")
         more = ("pending", "unverifiable", "restored")
-        show(("", "count"), [(name.replace("_", " "), count(getattr(report, name))) for name in (*names, *more)], right=["count"])
+        show(
+            ("", "count"),
+            [(name.replace("_", " "), count(getattr(report, name))) for name in (*names, *more)],
+            right=["count"],
+        )
         for table, faults in report.faults_by_table.items():
             click.echo(f"{table}: " + ", ".join(f"{number:,} {fault}" for fault, number in faults.items()))
         word = "[green]ok[/]: the tables hold exactly what the log says" if report.ok else "[red]not ok[/]"

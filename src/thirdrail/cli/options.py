@@ -32,7 +32,11 @@ def data_option(function: F) -> F:
 def config_option(function: F) -> F:
     """Add ``--config``: a TOML file; none is needed."""
     return click.option(
-        "--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="Configuration (TOML); none is needed."
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Configuration (TOML); none is needed.",
     )(function)
 
 
@@ -65,9 +69,11 @@ def since_us(text: str | None, now: datetime | None = None) -> int | None:
         moment = (now or datetime.now(UTC)) - duration(text)
     else:
         try:
-            moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+            moment = datetime.fromisoformat(text)
         except ValueError:
-            raise BadTime(f"{text!r} is no time", hint="ISO 8601 with a zone (2026-07-01T08:00-04:00), a date, or 24h") from None
+            raise BadTime(
+                f"{text!r} is no time", hint="ISO 8601 with a zone (2026-07-01T08:00-04:00), a date, or 24h"
+            ) from None
         if moment.tzinfo is None:
             if len(text.strip()) > len("2026-07-01"):
                 raise BadTime(f"{text!r} has no zone", hint="say which: 2026-07-01T08:00-04:00 or …Z")

@@ -23,7 +23,9 @@ def console(*, to_stderr: bool = False) -> Console:
     return Console(file=stream, width=width, highlight=False, soft_wrap=False)
 
 
-def show(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = (), title: str = "") -> None:
+def show(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = (), title: str = ""
+) -> None:
     """Print a table; columns named in ``right`` hold numbers, which are never cut."""
     numbers = set(right)
     table = Table(box=None, pad_edge=False, title=title or None, title_justify="left", header_style="bold")

@@ -49,7 +49,13 @@ def list_(rule: str | None, feed_id: str | None, since: str | None, limit: int, 
         print_json([_for_json(row) for row in rows[:limit]])
         return 0
     shown = [
-        (row["quarantine_id"], row["primary_rule_id"], row["target_table"] or row["level"], row["row_key"] or "", row["reason"])
+        (
+            row["quarantine_id"],
+            row["primary_rule_id"],
+            row["target_table"] or row["level"],
+            row["row_key"] or "",
+            row["reason"],
+        )
         for row in rows[:limit]
     ]
     if not rows:
@@ -72,7 +78,9 @@ def show_(quarantine_id: str, data: Path, *, as_json: bool) -> int:
     """Show one refusal whole."""
     found = [row for row in _rows(data).to_pylist() if row["quarantine_id"] == quarantine_id]
     if not found:
-        raise NoInput(f"nothing in quarantine has the id {quarantine_id!r}", hint="thirdrail quarantine list shows them")
+        raise NoInput(
+            f"nothing in quarantine has the id {quarantine_id!r}", hint="thirdrail quarantine list shows them"
+        )
     if as_json:
         print_json(_for_json(found[-1]))
     else:

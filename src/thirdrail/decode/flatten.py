@@ -115,9 +115,7 @@ def flatten(batch: pa.RecordBatch, message: pa.Array, first_ordinal: pa.Array) -
         "is_deleted": entity.get(("is_deleted",)),
     }
     updates, vehicles = entity.get(("trip_update",)), entity.get(("vehicle",))
-    has_update, has_vehicle, has_alert = (
-        pc.is_valid(array) for array in (updates, vehicles, entity.get(("alert",)))
-    )
+    has_update, has_vehicle, has_alert = (pc.is_valid(array) for array in (updates, vehicles, entity.get(("alert",))))
     is_other = pc.invert(pc.or_(pc.or_(has_update, has_vehicle), has_alert))
     marks = {"has_trip_update": has_update, "has_vehicle": has_vehicle, "has_alert": has_alert, "has_other": is_other}
     trips, stops = _trip_updates(updates, has_update, place)

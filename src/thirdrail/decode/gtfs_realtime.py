@@ -93,7 +93,7 @@ def refusal(body: bytes) -> str | None:
         return _described(body, str(error))
     if message.IsInitialized():
         return None
-    missing = ", ".join(message.FindInitializationErrors()[:5])
+    missing = ", ".join(message.FindInitializationErrors()[:5])  # type: ignore[attr-defined]
     return f"required fields are missing: {missing}"[:_REASON_LIMIT]
 
 

@@ -8,7 +8,7 @@ left to the strict parser in one piece.
 from typing import NamedTuple
 
 _HEADER_TAG, _ENTITY_TAG = 0x0A, 0x12
-_LENGTH_BYTES = 5
+_LENGTH_BYTES, _SEVEN_BITS = 5, 0x7F
 
 
 class Parts(NamedTuple):
@@ -39,8 +39,8 @@ def split(body: bytes) -> Parts | None:
                 return None
             byte = body[position]
             position += 1
-            length |= (byte & 0x7F) << shift
-            if byte < 0x80:
+            length |= (byte & _SEVEN_BITS) << shift
+            if byte <= _SEVEN_BITS:
                 break
             shift += 7
         position += length

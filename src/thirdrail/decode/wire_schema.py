@@ -5,6 +5,8 @@ bytes. Enums are int32: proto2 enums are closed, an unknown number would vanish.
 strict gate has judged the bytes before. Source: gtfs-realtime.proto (2026-06) and the MTA's extensions.
 """
 
+from typing import cast
+
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor
 
@@ -60,5 +62,6 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
 def feed_message() -> Descriptor:
     """Give the descriptor of ``mta_realtime.FeedMessage``, in a pool of its own."""
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(_file())  # type: ignore[no-untyped-call]
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.FeedMessage")).DESCRIPTOR
+    pool.Add(_file())
+    found = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.FeedMessage"))
+    return cast("Descriptor", found.DESCRIPTOR)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from thirdrail.model import feeds as declared
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog
-from thirdrail.model.records import Entry, Poll, ReplayOrder
+from thirdrail.model.records import Entry, Poll
 from thirdrail.model.tables import FEED_MESSAGES, QUARANTINE, STOP_TIME_UPDATES, TABLES, Role, Table
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.streams import READ_BACK_SECONDS
@@ -119,9 +119,7 @@ class Audit:
     ) -> None:
         self._log, self._partition, self._readers, self._feeds = log, partition, readers, feeds
         self._progress = progress or (lambda _done, _total: None)
-        self._positions = {
-            name: reader.positions.get((log.log_id, partition), 0) for name, reader in readers.items()
-        }
+        self._positions = {name: reader.positions.get((log.log_id, partition), 0) for name, reader in readers.items()}
         self._restored: dict[str, list[pa.Table]] = {}
         self._report = AuditReport()
         self._edges: dict[tuple[str, str], int] = {}
@@ -136,7 +134,9 @@ class Audit:
         processor = Processor(self._log, self._partition, start, self._feeds)
         position = start
         while position < committed:
-            entries = [e for e in self._log.read(self._partition, position, READ_ENTRIES, READ_BYTES) if e.offset < committed]
+            entries = [
+                e for e in self._log.read(self._partition, position, READ_ENTRIES, READ_BYTES) if e.offset < committed
+            ]
             if not entries:
                 break
             self._span(processor, entries, position, entries[-1].offset + 1, is_log_whole=first == self._birth())
@@ -253,12 +253,5 @@ class Audit:
                 logs = batch.column("capture_log")
                 foreign = pa.compute.invert(pa.compute.is_in(logs, value_set=pa.array(known, logs.type)))
                 self._report.note(table.name, unexpected=int(pa.compute.sum(foreign).as_py() or 0))
-                earlier = pa.compute.and_not(
-                    pa.compute.invert(foreign), pa.compute.equal(logs, self._log.log_id)
-                )
+                earlier = pa.compute.and_not(pa.compute.invert(foreign), pa.compute.equal(logs, self._log.log_id))
                 self._report.unverifiable += int(pa.compute.sum(earlier).as_py() or 0)
-
-
-def orders_in(entries: list[Entry]) -> list[ReplayOrder]:
-    """Give the replay orders among some entries."""
-    return [entry.record for entry in entries if isinstance(entry.record, ReplayOrder)]

@@ -109,8 +109,7 @@ _CHANGE: tuple[Column, ...] = (
     _identity(
         "change_kind",
         "string",
-        "added, changed, repeated (a full picture), removed, restored; "
-        "observed or unaccepted when every poll is kept",
+        "added, changed, repeated (a full picture), removed, restored; observed or unaccepted when every poll is kept",
     ),
     _identity("removed_reason", "string", "left or quarantined, of a removed row", required=False),
     _identity("restored_by_offset", "long", "offset of the replay order that restored the row", required=False),
@@ -310,7 +309,9 @@ QUARANTINE = Table(
         Column("payload", "string", "at most 16 kB of it"),
         Column("payload_truncated", "boolean", "more than that was there", required=True),
         _identity("body_sha256", "string", "digest of the capture's body", required=False),
-        _identity("restored_by_offset", "long", "the replay order that judged it again and let it pass", required=False),
+        _identity(
+            "restored_by_offset", "long", "the replay order that judged it again and let it pass", required=False
+        ),
     ),
     key=(),
     sort=("feed_id", "primary_rule_id", "capture_offset"),
@@ -347,7 +348,9 @@ FEED_MESSAGES = Table(
         Column("source_url", "string", "key redacted", required=True),
         Column("received_at", "timestamptz", "last byte"),
         Column("http_status", "int", "none on a network error"),
-        Column("outcome", "string", "ok, duplicate, hollow, rejected, decode_error, bad_body, http_error, …", required=True),
+        Column(
+            "outcome", "string", "ok, duplicate, hollow, rejected, decode_error, bad_body, http_error, …", required=True
+        ),
         Column("error_class", "string", "what failed"),
         Column("error_detail", "string", "redacted, at most 500 characters"),
         Column("content_type", "string", "as sent"),

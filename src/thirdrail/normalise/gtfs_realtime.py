@@ -69,22 +69,24 @@ def _trip_updates(raw: Raw, messages: pl.DataFrame) -> pl.DataFrame:
     sent = raw.trip_updates
     trip = trip_columns(sent, messages)
     updated_at = instants(sent["timestamp"])
-    bits = instant_bits(len(sent), updated_at) | bits_of(
-        len(sent), (duplicate_entity_ids(sent, raw.entities), "M010")
-    )
+    bits = instant_bits(len(sent), updated_at) | bits_of(len(sent), (duplicate_entity_ids(sent, raw.entities), "M010"))
     key = pl.col("trip_key").fill_null(pl.lit("entity:") + pl.col("entity_id").fill_null(""))
-    return trip.drop("bits").with_columns(
-        entity_ordinal=sent["entity_ordinal"],
-        entity_id=sent["entity_id"],
-        is_deleted=sent["is_deleted"].fill_null(value=False),
-        **vehicle_columns(sent),
-        trip_update_at=updated_at.values,
-        delay_s=sent["delay"],
-        stop_time_update_count=sent["stop_time_update_count"],
-        **_ends(raw.stop_time_updates, sent["stop_time_update_count"]),
-        **{name: sent[name] for name in sent.columns if name.startswith("properties_")},
-        bits=trip["bits"] | bits,
-    ).with_columns(trip_key=key)
+    return (
+        trip.drop("bits")
+        .with_columns(
+            entity_ordinal=sent["entity_ordinal"],
+            entity_id=sent["entity_id"],
+            is_deleted=sent["is_deleted"].fill_null(value=False),
+            **vehicle_columns(sent),
+            trip_update_at=updated_at.values,
+            delay_s=sent["delay"],
+            stop_time_update_count=sent["stop_time_update_count"],
+            **_ends(raw.stop_time_updates, sent["stop_time_update_count"]),
+            **{name: sent[name] for name in sent.columns if name.startswith("properties_")},
+            bits=trip["bits"] | bits,
+        )
+        .with_columns(trip_key=key)
+    )
 
 
 def _ends(stops: pl.DataFrame, counts: pl.Series) -> dict[str, pl.Series]:

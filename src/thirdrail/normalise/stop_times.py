@@ -31,9 +31,7 @@ def stop_time_updates(raw: pl.DataFrame, trips: pl.DataFrame, messages: pl.DataF
             "stop_occurrence": _occurrences_from_end(raw),
             "stops_to_end": of_trip["stop_time_update_count"] - raw["stu_index"] - 1,
             "schedule_relationship_raw": enums.names(raw["schedule_relationship"], enums.STOP_RELATIONSHIP),
-            "schedule_relationship": enums.names(
-                raw["schedule_relationship"], enums.STOP_RELATIONSHIP, "SCHEDULED"
-            ),
+            "schedule_relationship": enums.names(raw["schedule_relationship"], enums.STOP_RELATIONSHIP, "SCHEDULED"),
             "arrival_at": arrival.values,
             "departure_at": departure.values,
             "arrival_delay_s": raw["arrival_delay"],

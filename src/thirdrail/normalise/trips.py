@@ -72,16 +72,14 @@ def trip_columns(raw: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
             "service_date": dated["service_date"].set(~has_trip, None),
             "start_time": raw["start_time"],
             "schedule_relationship_raw": enums.names(raw["schedule_relationship"], enums.TRIP_RELATIONSHIP),
-            "schedule_relationship": enums.names(
-                raw["schedule_relationship"], enums.TRIP_RELATIONSHIP, "SCHEDULED"
-            ),
+            "schedule_relationship": enums.names(raw["schedule_relationship"], enums.TRIP_RELATIONSHIP, "SCHEDULED"),
             "trip_origin_hundredths": parsed["origin"],
             "trip_origin_at": origin_at,
             "trip_path": parsed["trip_path"],
             "nyct_train_id": raw["train_id"],
-            "nyct_is_assigned": raw["is_assigned"].fill_null(value=False).zip_with(
-                is_subway & has_trip, constant(None, len(raw), pl.Boolean)
-            ),
+            "nyct_is_assigned": raw["is_assigned"]
+            .fill_null(value=False)
+            .zip_with(is_subway & has_trip, constant(None, len(raw), pl.Boolean)),
             "nyct_direction_raw": enums.names(raw["nyct_direction"], enums.NYCT_DIRECTION),
             "nyct_direction": enums.names(raw["nyct_direction"], enums.NYCT_DIRECTION, nyct.NORTH).set(
                 ~(is_subway & has_trip), None
@@ -131,4 +129,3 @@ def duplicate_entity_ids(raw: pl.DataFrame, entities: pl.DataFrame) -> pl.Series
 def _repeats(entities: pl.DataFrame) -> pl.DataFrame:
     first = pl.struct("message_index", "entity_id").is_first_distinct()
     return entities.filter(~first).select("message_index", "entity_ordinal", repeats=pl.lit(value=True))
-

@@ -17,27 +17,31 @@ def vehicle_positions(raw: pl.DataFrame, entities: pl.DataFrame, messages: pl.Da
     key = pl.coalesce(pl.col("vehicle_id"), pl.col("trip_key"), pl.lit("entity:") + pl.col("entity_id").fill_null(""))
     nothing = constant(None, len(raw), pl.String)
     bits = instant_bits(len(raw), seen_at) | bits_of(len(raw), (duplicate_entity_ids(raw, entities), "M010"))
-    return trip.drop("bits").with_columns(
-        entity_ordinal=raw["entity_ordinal"],
-        entity_id=raw["entity_id"],
-        is_deleted=raw["is_deleted"].fill_null(value=False),
-        **vehicle_columns(raw),
-        latitude=raw["latitude"].cast(pl.Float64),
-        longitude=raw["longitude"].cast(pl.Float64),
-        bearing=raw["bearing"],
-        odometer_m=raw["odometer"],
-        speed_mps=raw["speed"],
-        current_stop_sequence=raw["current_stop_sequence"].cast(pl.Int32, strict=False),
-        stop_id=raw["stop_id"],
-        parent_stop_id=nyct.parent_stop_ids(raw["stop_id"]).zip_with(is_subway, nothing),
-        current_status_raw=enums.names(raw["current_status"], enums.VEHICLE_STOP_STATUS),
-        current_status=enums.names(raw["current_status"], enums.VEHICLE_STOP_STATUS, "IN_TRANSIT_TO"),
-        vehicle_at=seen_at.values,
-        congestion_level=enums.names(raw["congestion_level"], enums.CONGESTION_LEVEL),
-        occupancy_status=enums.names(raw["occupancy_status"], enums.OCCUPANCY_STATUS),
-        occupancy_percentage=raw["occupancy_percentage"].cast(pl.Int32, strict=False),
-        crowding_estimated_count=raw["crowding_estimated_count"],
-        crowding_estimated_capacity=raw["crowding_estimated_capacity"],
-        carriage_count=raw["carriage_count"],
-        bits=trip["bits"] | bits,
-    ).with_columns(vehicle_key=key)
+    return (
+        trip.drop("bits")
+        .with_columns(
+            entity_ordinal=raw["entity_ordinal"],
+            entity_id=raw["entity_id"],
+            is_deleted=raw["is_deleted"].fill_null(value=False),
+            **vehicle_columns(raw),
+            latitude=raw["latitude"].cast(pl.Float64),
+            longitude=raw["longitude"].cast(pl.Float64),
+            bearing=raw["bearing"],
+            odometer_m=raw["odometer"],
+            speed_mps=raw["speed"],
+            current_stop_sequence=raw["current_stop_sequence"].cast(pl.Int32, strict=False),
+            stop_id=raw["stop_id"],
+            parent_stop_id=nyct.parent_stop_ids(raw["stop_id"]).zip_with(is_subway, nothing),
+            current_status_raw=enums.names(raw["current_status"], enums.VEHICLE_STOP_STATUS),
+            current_status=enums.names(raw["current_status"], enums.VEHICLE_STOP_STATUS, "IN_TRANSIT_TO"),
+            vehicle_at=seen_at.values,
+            congestion_level=enums.names(raw["congestion_level"], enums.CONGESTION_LEVEL),
+            occupancy_status=enums.names(raw["occupancy_status"], enums.OCCUPANCY_STATUS),
+            occupancy_percentage=raw["occupancy_percentage"].cast(pl.Int32, strict=False),
+            crowding_estimated_count=raw["crowding_estimated_count"],
+            crowding_estimated_capacity=raw["crowding_estimated_capacity"],
+            carriage_count=raw["carriage_count"],
+            bits=trip["bits"] | bits,
+        )
+        .with_columns(vehicle_key=key)
+    )

@@ -4,6 +4,7 @@ All captures of a call are compared at once: every row looks up its key in the p
 base, by one join. Nothing here knows positions, clocks or acknowledgements.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 from zlib import crc32
@@ -71,7 +72,7 @@ def _place(keys: pl.Series, caps: pl.Series) -> pl.Series:
     return keys ^ (caps.cast(pl.Int64).reinterpret(signed=False) * _MIX)
 
 
-def _looked_up(caps: pl.Series, values: dict[int, int | bool], dtype: type[pl.DataType]) -> pl.Series:
+def _looked_up(caps: pl.Series, values: Mapping[int, int | bool], dtype: type[pl.DataType]) -> pl.Series:
     """Give the value of each row's capture; null where there is none."""
     if not values:
         return constant(None, len(caps), dtype)
@@ -80,7 +81,6 @@ def _looked_up(caps: pl.Series, values: dict[int, int | bool], dtype: type[pl.Da
 
 
 def changes(
-    table: Table,
     rows: pl.DataFrame,
     bases: pl.DataFrame | None,
     steps: list[Step],
@@ -98,34 +98,27 @@ def changes(
     places = pl.DataFrame(
         {"place": _place(known["key_hash"], known["cap"]), "old_content": known["content_hash"]}
     ).with_row_index("old_row")
-    wanted = _looked_up(rows["cap"], base_of, pl.Int32)  # type: ignore[arg-type]
+    wanted = _looked_up(rows["cap"], base_of, pl.Int32)
     sought = pl.DataFrame({"place": _place(rows["key_hash"], wanted)})
     found = sought.join(places, on="place", how="left", maintain_order="left")
     is_added = found["old_row"].is_null()
     is_changed = (found["old_content"] != rows["content_hash"]).fill_null(value=False)
-    is_full = _looked_up(rows["cap"], full, pl.Boolean)  # type: ignore[arg-type]
-    kind = (
-        constant(REPEATED, len(rows), pl.String)
-        .set(is_changed, CHANGED)
-        .set(is_added, ADDED)
-        .alias("change_kind")
-    )
+    is_full = _looked_up(rows["cap"], full, pl.Boolean)
+    kind = constant(REPEATED, len(rows), pl.String).set(is_changed, CHANGED).set(is_added, ADDED).alias("change_kind")
     nothing = constant(None, len(rows), pl.String).alias("removed_reason")
     written = rows.with_columns(kind, nothing).filter(is_added | is_changed | is_full)
     gone = _removed(known, found["old_row"].drop_nulls(), base_of, refused)
     return written if gone.is_empty() else pl.concat([written, gone]).sort("cap", maintain_order=True)
 
 
-def _removed(
-    known: pl.DataFrame, matched: pl.Series, base_of: dict[int, int], refused: pl.DataFrame
-) -> pl.DataFrame:
+def _removed(known: pl.DataFrame, matched: pl.Series, base_of: dict[int, int], refused: pl.DataFrame) -> pl.DataFrame:
     """Give a marker for each row of a base that its successor lacks: the successor's capture, the base's place."""
     successor = {base: cap for cap, base in base_of.items()}
     gone = constant(True, len(known), pl.Boolean).scatter(matched, values=False)
     lost = known.filter(gone & known["cap"].is_in(list(successor)))
     if lost.is_empty():
         return lost.with_columns(change_kind=pl.lit(REMOVED), removed_reason=pl.lit(None, pl.String))
-    lost = lost.with_columns(_looked_up(lost["cap"], successor, pl.Int32).alias("cap"))  # type: ignore[arg-type]
+    lost = lost.with_columns(_looked_up(lost["cap"], successor, pl.Int32).alias("cap"))
     judged = _place(lost["key_hash"], lost["cap"]).is_in(_place(refused["key_hash"], refused["cap"]).implode())
     reason = constant("left", len(lost), pl.String).set(judged, "quarantined").alias("removed_reason")
     return lost.with_columns(constant(REMOVED, len(lost), pl.String).alias("change_kind"), reason)

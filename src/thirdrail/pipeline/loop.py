@@ -80,9 +80,7 @@ class Pipeline:
             LogBehindDestination: a table is further than the log.
             CapturesGone: the log has dropped what a table still needs.
         """
-        self._writers = {
-            table.name: self._sink.open(table, self._log.log_id, self._partition) for table in TABLES
-        }
+        self._writers = {table.name: self._sink.open(table, self._log.log_id, self._partition) for table in TABLES}
         known = {name: writer.position for name, writer in self._writers.items() if writer.position is not None}
         first, end = self._log.first(self._partition), self._log.end(self._partition)
         for name, position in known.items():
@@ -136,10 +134,7 @@ class Pipeline:
 
     def _is_full(self, rows: Rows) -> bool:
         tables = [table for parts in rows.tables.values() for table in parts]
-        return (
-            sum(map(len, tables)) >= self._limits.rows
-            or sum(table.nbytes for table in tables) >= self._limits.bytes
-        )
+        return sum(map(len, tables)) >= self._limits.rows or sum(table.nbytes for table in tables) >= self._limits.bytes
 
     def _commit(self, rows: Rows, result: StepResult) -> None:
         """Commit every table, ``feed_messages`` last, and only then move on."""

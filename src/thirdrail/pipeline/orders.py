@@ -24,9 +24,9 @@ def restore(order_offset: int, order: ReplayOrder, captures: dict[int, Entry], c
     """
     wanted: dict[int, list[Place]] = defaultdict(list)
     for text in order.quarantine_ids:
-        log_id, offset, *place = parse_quarantine_id(text)
+        log_id, offset, table, ordinal, place = parse_quarantine_id(text)
         if log_id == context.log_id and offset in captures:
-            wanted[offset].append((place[0], place[1], place[2]))
+            wanted[offset].append((table, ordinal, place))
     for offset, places in sorted(wanted.items()):
         entry = captures[offset]
         if isinstance(entry.record, Poll):
@@ -99,8 +99,6 @@ def _settled_rows(
 
 def rejected(offset: int, rejection: Rejection, context: Context, rows: Rows) -> None:
     """Add one quarantine row (M039) per row that a destination refused."""
-
-
     found = []
     for place, row in enumerate(rejection.rows):
         payload = msgspec.json.encode(row).decode()

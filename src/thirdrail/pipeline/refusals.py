@@ -95,7 +95,9 @@ def refused_rows(
     return found
 
 
-def _refused_row(name: str, judged: dict[str, int], row: dict[str, object], rules: tuple[str, ...], raw: Raw) -> Refusal:
+def _refused_row(
+    name: str, judged: dict[str, int], row: dict[str, object], rules: tuple[str, ...], raw: Raw
+) -> Refusal:
     payload = {key: value for key, value in row.items() if value is not None and key not in ("message_index", "parent")}
     if name == TRIP_UPDATES.name:
         listed = raw.stop_time_updates.filter(pl.col("parent") == judged["row"]).drop("message_index", "parent")
@@ -115,7 +117,9 @@ def _refused_row(name: str, judged: dict[str, int], row: dict[str, object], rule
         entity_ordinal=ordinal,  # type: ignore[arg-type]
         place=row.get("stu_index"),  # type: ignore[arg-type]
         entity_id=row.get("entity_id"),  # type: ignore[arg-type]
-        row_key="|".join(str(row.get(key) or "") for key in ("start_date", "trip_id", "train_id", "stop_id", "vehicle_id")),
+        row_key="|".join(
+            str(row.get(key) or "") for key in ("start_date", "trip_id", "train_id", "stop_id", "vehicle_id")
+        ),
     )
 
 
@@ -128,7 +132,10 @@ def quarantine_rows(
     restored_by: int | None = None,
 ) -> pa.Table:
     """Give the rows of ``quarantine``; ``polls`` and ``header_times`` are indexed by ``cap``."""
-    rows = [_row(refusal, *polls[refusal.cap], header_times[refusal.cap], log_id, version, restored_by) for refusal in refusals]
+    rows = [
+        _row(refusal, *polls[refusal.cap], header_times[refusal.cap], log_id, version, restored_by)
+        for refusal in refusals
+    ]
     return pa.Table.from_pylist(rows, schema=QUARANTINE.arrow_schema)
 
 

@@ -7,7 +7,6 @@ A function of the polls, the settings and the streams' earlier captures, which t
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import polars as pl
@@ -16,7 +15,7 @@ import pyarrow as pa
 from thirdrail.decode.gtfs_realtime import Decoded, decode
 from thirdrail.model.feeds import Feed
 from thirdrail.model.records import Poll, Settings
-from thirdrail.model.tables import PICTURE_TABLES, QUARANTINE, STOP_TIME_UPDATES
+from thirdrail.model.tables import PICTURE_TABLES, QUARANTINE
 from thirdrail.normalise.gtfs_realtime import Raw, normalise
 from thirdrail.normalise.times import INSTANT
 from thirdrail.pipeline.changes import (
@@ -37,7 +36,6 @@ from thirdrail.quality.message_rules import Header, Recent, judge
 
 EVERY_POLL = "every_poll"
 _UNKNOWN = ("unknown", "UTC")
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -157,7 +155,9 @@ def transform(polls: Polls, context: Context, stream_of: StreamOf, rows: Rows) -
     facts, steps, bases = _follow(judged, context, stream_of)
     gated, history = judged.gated, context.settings.history
     envelope = _envelope(judged)
-    rows.decoded_rows += sum(len(frame) for name, frame in judged.raw._asdict().items() if name not in ("headers", "entities"))
+    rows.decoded_rows += sum(
+        len(frame) for name, frame in judged.raw._asdict().items() if name not in ("headers", "entities")
+    )
     accepted = [step.cap for step in steps]
     pictures: dict[str, pl.DataFrame] = {}
     for table in PICTURE_TABLES:
@@ -172,12 +172,12 @@ def transform(polls: Polls, context: Context, stream_of: StreamOf, rows: Rows) -
             )
         else:
             base = _base_rows(table.name, bases)
-            kept = changes(table, pictures[table.name], base, steps, gated.refused[table.name])
+            kept = changes(pictures[table.name], base, steps, gated.refused[table.name])
         removed = kept["change_kind"] == "removed"
         _count(facts, table.name, "written", kept["cap"].filter(~removed))
         _count(facts, table.name, "removed", kept["cap"].filter(removed))
         rows.add(table.name, to_arrow(table, kept, envelope, context.log_id, context.settings.pipeline_version))
-    _keep_pictures(judged, facts, steps, pictures, stream_of)
+    _keep_pictures(facts, steps, pictures, stream_of)
     _write_refusals(judged, facts, context, stream_of, rows)
     rows.add("feed_messages", feed_message_rows(facts, judged.messages, context))
 
@@ -264,7 +264,7 @@ def _count(facts: list[CaptureFacts], table: str, what: str, caps: pl.Series) ->
 
 
 def _keep_pictures(
-    judged: Judged, facts: list[CaptureFacts], steps: list[Step], pictures: dict[str, pl.DataFrame], stream_of: StreamOf
+    facts: list[CaptureFacts], steps: list[Step], pictures: dict[str, pl.DataFrame], stream_of: StreamOf
 ) -> None:
     """Leave each stream with the picture of its last accepted capture."""
     last: dict[tuple[str, str], int] = {}
@@ -310,11 +310,3 @@ def _write_refusals(
         polls = [(offset, poll) for offset, poll, _ in judged.polls]
         version = context.settings.pipeline_version
         rows.add(QUARANTINE.name, quarantine_rows(written, polls, header_times, context.log_id, version))
-
-
-def instant(microseconds: int | None) -> datetime | None:
-    """Give the aware datetime of microseconds since 1970 UTC."""
-    return None if microseconds is None else EPOCH + timedelta(microseconds=microseconds)
-
-
-__all__ = ["STOP_TIME_UPDATES", "Context", "Rows", "Stream", "StreamOf", "judge_rows", "transform"]

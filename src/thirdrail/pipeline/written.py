@@ -14,6 +14,7 @@ from thirdrail.model.tables import (
 
 HALF_HOUR = pl.duration(minutes=30)
 STALLED_AFTER_S = 90
+UNDERWAY_WITHIN_S = 60
 _HEADER = pl.col("feed_timestamp")
 
 
@@ -32,7 +33,7 @@ def _moments(table: Table) -> dict[str, pl.Expr]:
     if table is VEHICLE_POSITIONS:
         age = (_HEADER - pl.col("vehicle_at")).dt.total_seconds()
         stalled = pl.when(pl.col("nyct_is_assigned").is_not_null()).then(age > STALLED_AFTER_S)
-        return {"vehicle_age_s": age.cast(pl.Int32), "is_stalled": stalled, "is_underway": age >= -60}
+        return {"vehicle_age_s": age.cast(pl.Int32), "is_stalled": stalled, "is_underway": age >= -UNDERWAY_WITHIN_S}
     if table is TRIP_REPLACEMENT_PERIODS:
         end = _HEADER + pl.duration(seconds=pl.col("end_after_header_s"))
         return {

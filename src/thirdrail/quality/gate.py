@@ -21,6 +21,8 @@ KEY_SEED = 1000
 _MASK = {rule.id: pl.lit(BIT[rule.id], dtype=pl.UInt32) for rule in RULES}
 _STALLED_AFTER_S = {SUBWAY: 90}
 _OLD_FIX_AFTER_S = 300
+_AHEAD_BY_S = 60
+_HIGHEST_LATITUDE, _HIGHEST_LONGITUDE = 90, 180
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ def gate(raw: Raw, canonical: Canonical, settings: Settings) -> Gated:
 def _row_rules(table: Table, frame: pl.DataFrame, messages: pl.DataFrame) -> pl.Series:
     """Give the bits of the rules that look at canonical columns."""
     bits = constant(0, len(frame), pl.UInt32)
-    if frame.is_empty() or not (table in (STOP_TIME_UPDATES, TRIP_UPDATES, VEHICLE_POSITIONS)):
+    if frame.is_empty() or table not in (STOP_TIME_UPDATES, TRIP_UPDATES, VEHICLE_POSITIONS):
         return bits
     if table is STOP_TIME_UPDATES:
         if not frame["stop_id"].null_count():
@@ -91,9 +93,11 @@ def _row_rules(table: Table, frame: pl.DataFrame, messages: pl.DataFrame) -> pl.
         )
     age = (pl.col("header") - pl.col("vehicle_at")).dt.total_seconds()
     limit = pl.when(pl.col("family") == SUBWAY).then(_STALLED_AFTER_S[SUBWAY]).otherwise(_OLD_FIX_AFTER_S)
-    here = ((pl.col("latitude").abs() <= 90) & (pl.col("longitude").abs() <= 180)).fill_null(value=True)
+    here = (
+        (pl.col("latitude").abs() <= _HIGHEST_LATITUDE) & (pl.col("longitude").abs() <= _HIGHEST_LONGITUDE)
+    ).fill_null(value=True)
     sound = pl.col("latitude").is_nan().fill_null(value=False) | pl.col("longitude").is_nan().fill_null(value=False)
-    return _bits(headed, M020=age > limit, M021=age < -60, E026=~here | sound)
+    return _bits(headed, M020=age > limit, M021=age < -_AHEAD_BY_S, E026=~here | sound)
 
 
 def _bits(frame: pl.DataFrame, **rules: pl.Expr) -> pl.Series:
@@ -166,7 +170,9 @@ def _split(
     whole = frame.with_columns(bits=flags, key_hash=keys)
     if not refuse.any():
         gated.passed[table.name] = whole
-        gated.refused[table.name] = whole.select("cap", "key_hash", "bits").clear().with_columns(row=pl.lit(0, pl.UInt32))
+        gated.refused[table.name] = (
+            whole.select("cap", "key_hash", "bits").clear().with_columns(row=pl.lit(0, pl.UInt32))
+        )
         return
     gated.passed[table.name] = whole.filter(~refuse)
     gated.refused[table.name] = (

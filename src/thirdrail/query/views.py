@@ -88,7 +88,7 @@ WITH newest AS (
 SELECT * REPLACE ({replaced}), isfinite(t) AND t - as_of_fetched_at > INTERVAL 30 MINUTE AS is_gap
 FROM newest
 WHERE change_kind <> 'removed'
-"""  # noqa: S608 - made of declared names
+"""
 
 
 AS_OF_MACROS = tuple(as_of_macro(table) for table in PICTURE_TABLES)

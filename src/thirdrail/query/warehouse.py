@@ -102,10 +102,14 @@ def _register(connection: duckdb.DuckDBPyConnection, name: str, pinned: PinnedTa
         f"{place}: {{name: '{column.name}', type: '{_DUCK_TYPES[column.type]}', default_value: NULL}}"
         for place, column in enumerate(pinned.table.columns, start=1)
     )
-    record = "coalesce(restored_by_offset, capture_offset)" if "restored_by_offset" in pinned.table.names() else "capture_offset"
+    record = (
+        "coalesce(restored_by_offset, capture_offset)"
+        if "restored_by_offset" in pinned.table.names()
+        else "capture_offset"
+    )
     limits = " ".join(f"WHEN {_quoted(log_id)} THEN {position}" for log_id, position in common.items())
     where = f"WHERE {record} < CASE capture_log {limits} ELSE 9223372036854775807 END" if limits else ""
-    connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{files}], schema=MAP {{{fields}}}) {where}")  # noqa: S608
+    connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{files}], schema=MAP {{{fields}}}) {where}")
 
 
 def _quoted(text: str) -> str:
@@ -126,5 +130,3 @@ def _refuse_writing(query: str) -> None:
             f"{statements[0].type.name} is not for here: sql reads, it does not write",
             hint="for a copy use --format csv or json; any Iceberg reader can open the tables",
         )
-
-

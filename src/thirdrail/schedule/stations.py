@@ -10,8 +10,10 @@ _STRINGS = ("station_id", "route_id", "name", "color")
 
 
 def subway_table(name: str) -> pa.Table:
-    """Give ``stations`` (station_id, name, latitude, longitude), ``routes`` (route_id, name, color) or
-    ``route_stations`` (route_id, southbound_order, station_id).
+    """Give one of the shipped tables.
+
+    ``stations`` (station_id, name, latitude, longitude), ``routes`` (route_id, name, color), ``route_stations``
+    (route_id, southbound_order, station_id).
     """
     data = files("thirdrail.schedule").joinpath(f"{name}.csv").read_bytes()
     options = pa_csv.ConvertOptions(column_types=dict.fromkeys(_STRINGS, pa.string()))

@@ -114,10 +114,13 @@ def check_family(feed: Feed, recording: Recording, body: bytes) -> bool:
     decoded = decode([body])
     if decoded.failed or not len(decoded.entities):
         return False
-    marks = {name: sum(decoded.entities.column(name).to_pylist()) for name in ("has_trip_update", "has_vehicle", "has_alert")}
+    marks = {
+        name: sum(decoded.entities.column(name).to_pylist()) for name in ("has_trip_update", "has_vehicle", "has_alert")
+    }
     if not marks["has_trip_update"] and not marks["has_vehicle"]:
         raise UsageError(
-            f"{recording.path} holds {marks['has_alert']} alerts and no trips or vehicles: it is no recording of {feed.id}",
+            f"{recording.path} holds {marks['has_alert']} alerts and no trips or vehicles: "
+            f"it is no recording of {feed.id}",
             hint="alerts are not taken in by this version",
         )
     if feed.family == "subway" and decoded.headers.column("mta_version")[0].as_py() is None:

@@ -14,6 +14,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table as IcebergTable
+from pyiceberg.table.metadata import TableMetadataV1
 from pyiceberg.table.refs import SnapshotRefType
 from pyiceberg.table.snapshots import Operation, Snapshot, Summary
 from pyiceberg.table.update import (
@@ -86,7 +87,7 @@ def commit(catalog: Catalog, name: tuple[str, str], stage: Stage, clock: Clock) 
 
 
 def _wait(attempt: int) -> float:
-    return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries
+    return float(min(LONGEST_WAIT_S, FIRST_WAIT_S * 2**attempt)) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries
 
 
 def _refuse_regress(name: tuple[str, str], before: Positions, after: Positions) -> None:
@@ -98,6 +99,7 @@ def _refuse_regress(name: tuple[str, str], before: Positions, after: Positions) 
 def _hand_over(catalog: Catalog, table: IcebergTable, snapshot_id: int, staged: Staged) -> None:
     """Write the manifest list and hand the updates to the catalog, on condition that ``main`` has not moved."""
     metadata = table.metadata
+    assert not isinstance(metadata, TableMetadataV1)  # noqa: S101 - our tables are format v2
     parent = metadata.current_snapshot()
     sequence_number = metadata.last_sequence_number + 1
     snapshot = Snapshot(

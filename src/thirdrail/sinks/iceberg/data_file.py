@@ -31,7 +31,10 @@ def write_data_files(target: IcebergTable, table: Table, rows: pa.Table) -> list
     if len(days) == 1:
         return [_write(target, table, rows, days[0].date())]
     day_of_row = pc.floor_temporal(rows.column("fetched_at"), unit="day")
-    return [_write(target, table, rows.filter(pc.equal(day_of_row, pa.scalar(day, day_of_row.type))), day.date()) for day in sorted(days)]
+    return [
+        _write(target, table, rows.filter(pc.equal(day_of_row, pa.scalar(day, day_of_row.type))), day.date())
+        for day in sorted(days)
+    ]
 
 
 def _write(target: IcebergTable, table: Table, rows: pa.Table, day: date) -> DataFile:

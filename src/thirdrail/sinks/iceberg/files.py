@@ -7,7 +7,7 @@ cut is a table that cannot be read. Costs about 2 ms a commit.
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, Self
 from urllib.parse import unquote, urlparse
 
 from pyiceberg.io import InputFile, OutputFile
@@ -63,7 +63,7 @@ class DurableStream:
         self._file.close()
         sync_directory(self._path.parent)
 
-    def __enter__(self) -> "DurableStream":
+    def __enter__(self) -> Self:
         """Give the stream."""
         return self
 

@@ -36,7 +36,8 @@ def new_manifest(table: IcebergTable, snapshot_id: int, files: list[DataFile]) -
                     data_file=file,
                 )
             )
-    return writer.to_manifest_file()
+    manifest: ManifestFile = writer.to_manifest_file()
+    return manifest
 
 
 def merged(table: IcebergTable, snapshot_id: int, manifests: list[ManifestFile]) -> list[ManifestFile]:
@@ -72,7 +73,8 @@ def _merge(table: IcebergTable, snapshot_id: int, manifests: list[ManifestFile])
         for manifest in manifests:
             for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
                 writer.existing(entry)
-    return writer.to_manifest_file()
+    written: ManifestFile = writer.to_manifest_file()
+    return written
 
 
 def _writer(table: IcebergTable, snapshot_id: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - PyIceberg's own

@@ -48,7 +48,9 @@ class PinnedTable:
         offset = self.table.names().index("capture_offset") + 1
         for file in self.files:
             low, high = (_bound(bounds, offset) for bounds in (file.lower_bounds, file.upper_bounds))
-            if (end is not None and low is not None and low >= end) or (start is not None and high is not None and high < start):
+            if (end is not None and low is not None and low >= end) or (
+                start is not None and high is not None and high < start
+            ):
                 continue
             yield self._read(file, columns, start, end)
 
@@ -67,7 +69,7 @@ class PinnedTable:
 
 def _bound(bounds: dict[int, bytes] | None, field_id: int) -> int | None:
     value = (bounds or {}).get(field_id)
-    return None if value is None else from_bytes(LongType(), value)
+    return None if value is None else int(from_bytes(LongType(), value))
 
 
 def pin(catalog: Catalog, table: Table, namespace: str = NAMESPACE) -> PinnedTable:

@@ -1,5 +1,7 @@
 """The Iceberg sink and its writers."""
 
+from contextlib import suppress
+
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
@@ -56,10 +58,8 @@ class IcebergSink:
             return self._catalog.load_table(name)
         except NoSuchTableError:
             pass
-        try:
+        with suppress(NamespaceAlreadyExistsError):
             self._catalog.create_namespace(self._namespace)
-        except NamespaceAlreadyExistsError:
-            pass
         try:
             return self._catalog.create_table(
                 name,

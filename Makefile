@@ -1,0 +1,48 @@
+# Needs make and a python3 of 3.11 or newer; everything else comes into .venv by `make setup`.
+PYTHON ?= python3
+RUN := .venv/bin/python -m
+# For example: make test TEST_OPTIONS="tests/unit --maxfail=1"
+TEST_OPTIONS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help environment setup test check bench crash wheelhouse lock clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Ends at once, without pip and without a connection, when .venv fits the lock files.
+environment:
+	@$(PYTHON) scripts/setup.py
+
+setup: environment ## make .venv from the locked, hashed requirements (other targets do so by themselves)
+	@echo ".venv is ready"
+
+test: environment ## run the fast tests, and list what was not run for want of a part
+	$(RUN) pytest -m "not crash and not bench" --timeout 300 $(TEST_OPTIONS)
+
+check: environment ## lint, formatting, types, and which room may import which
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+	.venv/bin/lint-imports
+
+bench: environment ## measure: speed, memory, freshness
+	$(RUN) benchmarks
+
+crash: environment ## kill real processes many times over, and count what survives (long)
+	$(RUN) pytest -m crash $(TEST_OPTIONS)
+
+# Moved into place when complete: set-up trusts a wheels/ folder that exists.
+wheelhouse: environment ## fill wheels/, for set-ups on machines like this one without a network
+	rm -rf wheels.part
+	$(RUN) pip --disable-pip-version-check download --quiet --require-hashes --only-binary :all: \
+		--requirement requirements-dev.txt --dest wheels.part
+	rm -rf wheels
+	mv wheels.part wheels
+
+lock: ## write requirements.txt and requirements-dev.txt anew from their .in files (needs a network)
+	PYTHON=$(PYTHON) sh scripts/lock.sh
+
+clean: ## remove .venv, wheels/ and every cache, but no data
+	rm -rf .venv wheels wheels.part dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests benchmarks scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
