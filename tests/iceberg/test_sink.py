@@ -3,7 +3,9 @@
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from pyiceberg.catalog import Catalog
 
 from tests.contract.test_sinks import commit, pairs, wanted
 from tests.fakes.clock import FakeClock
@@ -13,16 +15,25 @@ from thirdrail.model.records import Span
 from thirdrail.model.tables import TABLES, Column, Table
 from thirdrail.sinks.iceberg.catalog import open_catalog
 from thirdrail.sinks.iceberg.commit import KEPT_SNAPSHOTS
+from thirdrail.sinks.iceberg.files import local_path
 from thirdrail.sinks.iceberg.housekeeping import sweep
 from thirdrail.sinks.iceberg.reader import pin
 from thirdrail.sinks.iceberg.sink import IcebergSink
+
+
+def foreign_append(catalog: Catalog, span: Span) -> None:
+    """Append as another program would: by PyIceberg's own transaction, without our positions."""
+    table = catalog.load_table("mta.events")
+    path = local_path(table.location()) / f"foreign-{span.start}.parquet"
+    pq.write_table(rows(span), path)
+    table.add_files([path.as_uri()])
 
 
 def test_another_engines_snapshots_are_walked_past(tmp_path: Path) -> None:
     catalog = open_catalog(tmp_path, create=True)
     sink = IcebergSink(catalog, FakeClock())
     commit(sink.open(EVENTS, "log", "0"), 0, 5)
-    catalog.load_table("mta.events").append(rows(Span(100, 102)))
+    foreign_append(catalog, Span(100, 102))
 
     writer = sink.open(EVENTS, "log", "0")
     assert writer.position == 5
@@ -34,7 +45,7 @@ def test_a_table_that_somebody_else_filled_has_no_position_and_is_refused(tmp_pa
     catalog = open_catalog(tmp_path, create=True)
     sink = IcebergSink(catalog, FakeClock())
     sink.open(EVENTS, "log", "0")
-    catalog.load_table("mta.events").append(rows(Span(0, 5)))
+    foreign_append(catalog, Span(0, 5))
 
     with pytest.raises(PositionUnknown, match="no snapshot says"):
         sink.open(EVENTS, "log", "0")

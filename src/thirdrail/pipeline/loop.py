@@ -13,7 +13,7 @@ from thirdrail.errors import CapturesGone, LogBehindDestination
 from thirdrail.model import feeds as declared
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog, Clock, Sink, Writer
-from thirdrail.model.records import Span
+from thirdrail.model.records import Entry, Span
 from thirdrail.model.tables import TABLES
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.transform import Rows
@@ -106,7 +106,7 @@ class Pipeline:
         deadline = self._clock.monotonic() + self._limits.seconds
         result, rows = StepResult(Span(start, end)), Rows()
         while True:
-            entries = self._log.read(self._partition, end, self._limits.entries, READ_BYTES)
+            entries = self._read(end)
             if not entries:
                 break
             result.captures += self._processing().process(entries, rows)
@@ -131,6 +131,9 @@ class Pipeline:
             self.open()
         assert self._processor is not None  # noqa: S101 - open() sets it
         return self._processor
+
+    def _read(self, position: int) -> list[Entry]:
+        return self._log.read(self._partition, position, self._limits.entries, READ_BYTES)
 
     def _is_full(self, rows: Rows) -> bool:
         tables = [table for parts in rows.tables.values() for table in parts]

@@ -1,0 +1,226 @@
+"""Rows per CPU-second from the log to the commit, against the ordinary way; memory, flat cost, GIL.
+
+Every ratio is of one run, in which the candidates take turns. CPU is ``process_time`` (all threads, this
+process alone). Default configuration, fsync on. ``--quick`` takes smaller inputs.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.ordinary import ordinary
+from tests.oracle.synthetic import bus_message, subway_message
+from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.decode import gtfs_realtime
+from thirdrail.model.feeds import Feed
+from thirdrail.model.records import Poll, Settings
+from thirdrail.observe.clock import SystemClock
+from thirdrail.pipeline import loop, transform
+from thirdrail.pipeline.loop import Pipeline
+from thirdrail.sinks.iceberg.catalog import open_catalog
+from thirdrail.sinks.iceberg.sink import IcebergSink, IcebergWriter
+
+ROUNDS = 3
+FEEDS = {"subway": Feed("subway", "subway", "", ""), "bus": Feed("bus", "bus", "", "")}
+MESSAGES = {"subway": 40, "bus": 6}
+EVERY_S = 30
+WANTED = {"subway": 250_000, "bus": 400_000}
+
+
+def bodies(kind: str) -> list[bytes]:
+    """Give successive messages, 30 s apart, a third of whose predictions move."""
+    make = subway_message if kind == "subway" else bus_message
+    return [make(0, later=number * EVERY_S) for number in range(MESSAGES[kind])]
+
+
+@contextmanager
+def steps(into: dict[str, float]) -> Iterator[None]:
+    """Split CPU by step, by wrapping the function of each."""
+    wrapped = [
+        (transform, "decode", "decode"),
+        (transform, "normalise", "normalise"),
+        (transform, "gate", "check"),
+        (transform, "changes", "keep changes"),
+        (transform, "with_content_hash", "keep changes"),
+        (transform, "to_arrow", "assemble"),
+        (IcebergWriter, "commit", "commit"),
+        (loop.Pipeline, "_read", "read log"),
+    ]
+    originals = []
+    for owner, name, step in wrapped:
+        original = getattr(owner, name)
+        originals.append((owner, name, original))
+        setattr(owner, name, timed(original, step, into))
+    try:
+        yield
+    finally:
+        for owner, name, original in originals:
+            setattr(owner, name, original)
+
+
+def timed(call: Callable[..., object], step: str, into: dict[str, float]) -> Callable[..., object]:
+    """Wrap a call so that its CPU is added to a step."""
+
+    def wrapper(*arguments: object, **named: object) -> object:
+        began = time.process_time()
+        try:
+            return call(*arguments, **named)
+        finally:
+            into[step] += time.process_time() - began
+
+    return wrapper
+
+
+def ours(kind: str, history: str, messages: list[bytes], into: dict[str, float]) -> tuple[int, int, float]:
+    """Carry the messages from a spool into tables; give rows in, rows written, CPU seconds of the pipeline."""
+    clock = SystemClock()
+    with tempfile.TemporaryDirectory() as folder:
+        log = Spool.open(Path(folder) / "spool", clock, writable=True)
+        log.append(PARTITION, [(Settings(history=history), None)])
+        for number, body in enumerate(messages):
+            poll = Poll(feed_id=kind, fetched_at=(1_780_000_005 + number * EVERY_S) * 1_000_000)
+            log.append(PARTITION, [(poll, body)])
+        pipeline = Pipeline(
+            log, IcebergSink(open_catalog(Path(folder), create=True), clock), PARTITION, clock, feeds=FEEDS
+        )
+        pipeline.open()
+        rows_in = rows_out = 0
+        began = time.process_time()
+        with steps(into):
+            while (result := pipeline.step()) is not None:
+                rows_in += result.decoded
+                rows_out += sum(result.written.values())
+        spent = time.process_time() - began
+        pipeline.close()
+        log.close()
+    return rows_in, rows_out, spent
+
+
+def plain(messages: list[bytes]) -> tuple[int, float]:
+    """Carry the messages the ordinary way; give rows and CPU seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = open_catalog(Path(folder), create=True)
+        began = time.process_time()
+        return ordinary(messages, catalog), time.process_time() - began
+
+
+def speed(kind: str) -> None:
+    """Print rows per CPU-second of both histories and of the ordinary way, in turn."""
+    messages = bodies(kind)
+    best: dict[str, float] = defaultdict(float)
+    split: dict[str, dict[str, float]] = {}
+    written: dict[str, str] = {}
+    for _ in range(ROUNDS):
+        for history in ("changes", "every_poll"):
+            into: dict[str, float] = defaultdict(float)
+            rows_in, rows_out, spent = ours(kind, history, messages, into)
+            written[history] = f"{rows_in:,} rows in, {rows_out:,} written"
+            if rows_in / spent > best[history]:
+                best[history], split[history] = rows_in / spent, {s: t / spent for s, t in into.items()}
+        few = messages if kind == "subway" else messages[:2]
+        rows, spent = plain(few)
+        best["ordinary"] = max(best["ordinary"], rows / spent)
+    size = sum(map(len, messages)) / len(messages)
+    print(
+        f"\n{kind}: {len(messages)} messages of {size / 1e6:.2f} MB; {min(best.values()):,.0f} rows/CPU-s the ordinary way"
+    )
+    for history in ("changes", "every_poll"):
+        ratio, wanted = best[history] / best["ordinary"], WANTED[kind]
+        print(
+            f"  {history:11s}{best[history]:>10,.0f} rows/CPU-s ({best[history] / wanted:.2f} of {wanted:,}), "
+            f"{ratio:.1f}x the ordinary way; {written[history]}"
+        )
+        print("    " + ", ".join(f"{step} {share:.0%}" for step, share in split[history].items()))
+
+
+def longest_call() -> None:
+    """Print the longest CPU time of one call of the decoder on a bus-sized message."""
+    body = bus_message(0)
+    handler, seen = gtfs_realtime._HANDLER, defaultdict(float)  # noqa: SLF001
+    longest: dict[str, float] = defaultdict(float)
+
+    def watch(name: str, call: Callable[..., object]) -> Callable[..., object]:
+        def wrapper(*arguments: object) -> object:
+            began = time.thread_time()
+            found = call(*arguments)
+            longest[name] = max(longest[name], time.thread_time() - began)
+            return found
+
+        return wrapper
+
+    for name in ("refusal", "flatten", "split"):
+        setattr(gtfs_realtime, name, watch(name, getattr(gtfs_realtime, name)))
+    gtfs_realtime._HANDLER = type(
+        "H", (), {"list_to_record_batch": staticmethod(watch("ptars", handler.list_to_record_batch))}
+    )  # noqa: SLF001
+    gtfs_realtime.decode([body])
+    print(
+        "\nlongest call on a bus-sized message, ms: " + ", ".join(f"{n} {s * 1e3:.1f}" for n, s in longest.items()),
+        seen or "",
+    )
+
+
+def flat(commits: int) -> None:
+    """Print the CPU of a commit of all tables' worth of one table, early and late."""
+    from tests.simulation.test_commit import EVENTS, rows  # noqa: PLC0415
+    from thirdrail.model.records import Span  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder:
+        writer = IcebergSink(open_catalog(Path(folder), create=True), SystemClock()).open(EVENTS, "log", "0")
+        spent = []
+        for number in range(commits):
+            batch, span = rows(Span(number * 3, number * 3 + 3)), Span(number * 3, number * 3 + 3)
+            began = time.process_time()
+            writer.commit(batch, span)
+            spent.append(time.process_time() - began)
+        early, late = (sorted(spent[at - 25 : at + 25])[25] for at in (50, commits - 25))
+        files = len(list((Path(folder) / "warehouse" / "mta" / "events" / "metadata").iterdir()))
+    print(
+        f"\ncommit CPU, median of 50: {early * 1e3:.1f} ms at the 50th, {late * 1e3:.1f} ms at commit {commits:,}: {late / early:.2f}x"
+    )
+    print(f"  metadata files on disk (nothing is swept within its half hour): {files:,}")
+
+
+def memory(kind: str) -> None:
+    """Print the peak resident memory of a process of its own that carries one kind."""
+    child = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--memory", kind], check=True, capture_output=True, text=True
+    )
+    found = json.loads(child.stdout.splitlines()[-1])
+    print(
+        f"\npeak resident memory, {kind}, changes: {found['peak_mb']:,} MB ({found['before_mb']:,} MB before the first message)"
+    )
+
+
+def measure_memory(kind: str) -> None:
+    """Carry one kind and print the peak; the messages are made first, by another process's hands if need be."""
+    messages = bodies(kind)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    ours(kind, "changes", messages, defaultdict(float))
+    print(json.dumps({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, "before_mb": before}))
+
+
+def main() -> None:
+    """Run what was asked for."""
+    if "--memory" in sys.argv:
+        measure_memory(sys.argv[-1])
+        return
+    if "--quick" in sys.argv:
+        MESSAGES.update(subway=10, bus=2)
+    for kind in ("subway", "bus"):
+        speed(kind)
+    for kind in ("subway", "bus"):
+        memory(kind)
+    flat(300 if "--quick" in sys.argv else 2_000)
+    longest_call()
+
+
+if __name__ == "__main__":
+    main()
