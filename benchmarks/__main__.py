@@ -159,7 +159,7 @@ def longest_call() -> None:
         setattr(gtfs_realtime, name, watch(name, getattr(gtfs_realtime, name)))
     gtfs_realtime._HANDLER = type(
         "H", (), {"list_to_record_batch": staticmethod(watch("ptars", handler.list_to_record_batch))}
-    )  # noqa: SLF001
+    )
     gtfs_realtime.decode([body])
     print(
         "\nlongest call on a bus-sized message, ms: " + ", ".join(f"{n} {s * 1e3:.1f}" for n, s in longest.items()),

@@ -29,7 +29,7 @@ from thirdrail.pipeline.refusals import parse_quarantine_id
 from thirdrail.sinks.iceberg.catalog import open_catalog
 from thirdrail.sinks.iceberg.reader import PinnedTable, pin
 from thirdrail.sinks.iceberg.sink import IcebergSink
-from thirdrail.sources.recordings import Recording, check_family
+from thirdrail.sources.recordings import Recording, why_no_message
 
 PIPELINE_VERSION = 1
 """Rises when the same bytes give other rows."""
@@ -39,6 +39,14 @@ STAMP = "thirdrail.json"
 GIB = 1 << 30
 CHUNK_BYTES = 12 << 20
 Progress = Callable[[int, int], None]
+
+
+def _never() -> bool:
+    return False
+
+
+def _tell_nobody(_text: str) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,9 @@ class DataFolder:
                 "created_by": __version__,
                 "path": str(path.absolute()),
             }
-            (path / STAMP).write_text(json.dumps(stamp, indent=2) + "\n")
+            # Renamed into place: a stamp cut short by a crash would make the folder foreign to us.
+            (path / f".{STAMP}").write_text(json.dumps(stamp, indent=2) + "\n")
+            (path / f".{STAMP}").replace(path / STAMP)
         folder = cls.existing(path)
         if not os.access(path, os.W_OK) or os.statvfs(path).f_flag & os.ST_RDONLY:
             raise DataFolderError(f"{path} cannot be written")
@@ -162,23 +172,26 @@ class Writing:
         if self.log.settings_before(PARTITION, self.log.end(PARTITION)) != wanted:
             self.append([(wanted, None)])
 
-    def drain(self, totals: "Totals", progress: Callable[[int], None] | None = None) -> None:
-        """Carry everything that the log holds into the tables."""
-        while (result := self.pipeline.step()) is not None:
+    def drain(self, totals: "Totals", is_stopped: Callable[[], bool] = _never) -> None:
+        """Carry everything that the log holds into the tables, or until asked to stop between two commits."""
+        while not is_stopped() and (result := self.pipeline.step()) is not None:
             totals.captures += result.captures
             totals.decoded_rows += result.decoded
             for table, rows in result.written.items():
                 totals.written[table] = totals.written.get(table, 0) + rows
-            if progress:
-                progress(result.captures)
 
 
 @dataclass(slots=True)
 class Totals:
-    """What a run carried."""
+    """What a run carried: captures and rows, and files that gave none of their own.
+
+    ``skipped`` bodies are in the log already, ``no_message`` files became captures without rows, ``unreadable``
+    files were left out.
+    """
 
     captures: int = 0
     skipped: int = 0
+    no_message: int = 0
     unreadable: int = 0
     decoded_rows: int = 0
     written: dict[str, int] = field(default_factory=dict)
@@ -210,62 +223,76 @@ def writing(path: Path, config: Config, clock: Clock | None = None) -> Iterator[
 
 
 def replay(
-    work: Writing, found: list[Recording], feed: Feed, *, history: str | None, progress: Progress
+    work: Writing,
+    found: list[Recording],
+    feed: Feed,
+    *,
+    history: str | None,
+    progress: Progress,
+    note: Callable[[str], None] = _tell_nobody,
+    is_stopped: Callable[[], bool] = _never,
 ) -> tuple[str, Totals]:
     """Take recordings in as one origin, skipping bodies that the log has; give the origin and what was carried.
 
-    ``progress(done, total)`` counts files. Can be stopped at any moment and repeated.
+    ``progress(done, total)`` counts files, ``note`` is told of files that are no feed message or cannot be read.
+    Ends early, between commits, once ``is_stopped`` says so. Can be cut off at any moment and repeated.
+
+    Raises:
+        DiskFull: below the reserve; what was committed stays.
     """
     origin = f"replay-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
     totals = Totals()
-    _refuse_other_family(feed, found)
     work.note_settings(history)
-    work.drain(totals)
-    chunk: list[tuple[Record, bytes | None]] = []
-    digests: set[str] = set()
-    size = 0
-    for done, recording in enumerate(found):
-        body = recording.body()
-        digest = _digest(body)
-        if digest in digests or work.log.find_body(feed.id, digest) is not None:
-            totals.skipped += 1
-        else:
-            digests.add(digest)
-            source = f"file:{recording.path.name}"
-            chunk.append(
-                (Poll(feed_id=feed.id, fetched_at=recording.fetched_at, origin=origin, source_url=source), body)
-            )
-            size += len(body)
-        if size >= CHUNK_BYTES:
-            check_disk(work.folder, work.config)
-            work.append(chunk)
-            work.drain(totals)
-            chunk, size = [], 0
-        progress(done + 1, len(found))
-    if chunk:
+    work.drain(totals, is_stopped)
+    for chunk in _chunks(work.log, found, feed, origin, totals, progress, note):
+        if is_stopped():
+            break
+        check_disk(work.folder, work.config)
         work.append(chunk)
-    work.drain(totals)
+        work.drain(totals, is_stopped)
     return origin, totals
 
 
-def _digest(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
+def _chunks(
+    log: Spool,
+    found: list[Recording],
+    feed: Feed,
+    origin: str,
+    totals: Totals,
+    progress: Progress,
+    note: Callable[[str], None],
+) -> Iterator[list[tuple[Record, bytes | None]]]:
+    """Give the records to append, about 12 MB of bodies at a time, and count the files that give none."""
+    chunk: list[tuple[Record, bytes | None]] = []
+    digests: set[str] = set()
+    size = 0
+    for done, recording in enumerate(found, start=1):
+        body = _body(recording, totals, note)
+        digest = hashlib.sha256(body or b"").hexdigest()
+        if body is not None and (digest in digests or log.find_body(feed.id, digest) is not None):
+            totals.skipped += 1
+        elif body is not None:
+            if (reason := why_no_message(body)) is not None:
+                totals.no_message += 1
+                note(f"{recording.path.name}: {reason}")
+            source = f"file:{recording.path.name}"
+            poll = Poll(feed_id=feed.id, fetched_at=recording.fetched_at, origin=origin, source_url=source)
+            chunk.append((poll, body))
+            digests.add(digest)
+            size += len(body)
+        if size >= CHUNK_BYTES or (chunk and done == len(found)):
+            yield chunk
+            chunk, size = [], 0
+        progress(done, len(found))
 
 
-def _refuse_other_family(feed: Feed, found: list[Recording]) -> None:
-    """Judge the first recording that can be judged; refuse when none is a feed message at all."""
-    for recording in found:
-        if check_family(feed, recording, recording.body()):
-            return
-    if found and all(_is_text(recording) for recording in found):
-        raise NoInput(
-            f"none of {len(found)} files is a GTFS-Realtime message; {found[0].path} is HTML, XML or JSON",
-            hint="recordings are the feed's bytes as served, not a page about them",
-        )
-
-
-def _is_text(recording: Recording) -> bool:
-    return recording.body().lstrip()[:1] in (b"<", b"{", b"[")
+def _body(recording: Recording, totals: Totals, note: Callable[[str], None]) -> bytes | None:
+    try:
+        return recording.body()
+    except NoInput as error:
+        totals.unreadable += 1
+        note(str(error))
+        return None
 
 
 def pinned(folder: DataFolder, table: Table) -> PinnedTable:
@@ -304,16 +331,15 @@ def order_replay(work: Writing, quarantine_ids: list[str]) -> Totals:
             captures.add(parse_quarantine_id(text)[1])
         except ValueError as error:
             raise NoInput(f"{text!r} is no quarantine id", hint="thirdrail quarantine list shows them") from error
-    totals = Totals()
     work.note_settings()
-    work.drain(totals)
+    work.drain(Totals())
     order = ReplayOrder(
         ordered_at=SystemClock().now(), quarantine_ids=tuple(quarantine_ids), captures=tuple(sorted(captures))
     )
     work.append([(order, None)])
-    ordered = Totals()
-    work.drain(ordered)
-    return ordered
+    totals = Totals()
+    work.drain(totals)
+    return totals
 
 
 def skip_ahead(path: Path, config: Config) -> tuple[int, dict[str, tuple[int, int]]]:
@@ -323,6 +349,7 @@ def skip_ahead(path: Path, config: Config) -> tuple[int, dict[str, tuple[int, in
     are lost to it, and are named in the result: table → (from, to).
     """
     clock = SystemClock()
+    DataFolder.existing(path)
     folder = DataFolder.for_writing(path)
     check_disk(folder, config)
     log = Spool.open(folder.spool, clock, writable=True)

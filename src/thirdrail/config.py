@@ -4,13 +4,16 @@ No file is needed: every key has a default, with its reason beside it. Secrets n
 """
 
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from thirdrail.errors import ConfigError
+from thirdrail.model.feeds import BY_ID as FEEDS
 from thirdrail.model.rules import BY_ID as RULES
 
 Action = Literal["reject", "flag", "info"]
@@ -91,13 +94,17 @@ def _readable(message: str) -> str:
     text, _, place = message.partition(" - at `$")
     where = place.rstrip("`").lstrip(".")
     if "unknown field" in text:
-        key = text.split("`")[1]
-        return f"{where + '.' if where else ''}{key}: unknown key"
-    return f"{where}: {text}" if where else text
+        key = f"{where}.{text.split('`')[1]}".lstrip(".")
+        near = get_close_matches(key, [name for name, _, _, _ in keys()], n=1)
+        return f"{key}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
+    return f"{where}: {text[:1].lower()}{text[1:]}" if where else text
 
 
 def _check_rules(config: Config, path: Path) -> None:
     for feed, actions in config.severities.items():
+        if feed != "*" and feed not in FEEDS:
+            hint = f'"*" for all, or one of {", ".join(FEEDS)}'
+            raise ConfigError(f"{path}: severities.{feed}: no feed has this id", hint=hint)
         for rule in actions:
             place = f"{path}: severities.{feed}.{rule}"
             if rule not in RULES:
@@ -124,7 +131,7 @@ def _type_name(described: dict[str, object]) -> str:
     if "enum" in described:
         return " or ".join(f"`{value}`" for value in described["enum"])  # type: ignore[attr-defined]
     if "anyOf" in described:
-        return " or ".join(str(part["type"]) for part in described["anyOf"])  # type: ignore[attr-defined]
+        return " or ".join(str(part["type"]) for part in described["anyOf"] if part["type"] != "null")  # type: ignore[attr-defined]
     return {"object": "table"}.get(str(described["type"]), str(described["type"]))
 
 
@@ -140,7 +147,7 @@ def reference() -> str:
         "|---|---|---|---|",
     ]
     for key, kind, default, reason in keys():
-        lines.append(f"| `{key}` | {kind} | `{_toml(default)}` | {reason} |")
+        lines.append(f"| `{key}` | {kind} | `{as_toml(default)}` | {reason} |")
     lines += ["", "## Rules", "", "| rule | judges | default action | finds |", "|---|---|---|---|"]
     for rule in RULES.values():
         action = f"{rule.action} (fixed)" if rule.fixed else rule.action
@@ -148,9 +155,13 @@ def reference() -> str:
     return "\n".join([*lines, ""])
 
 
-def _toml(value: object) -> str:
+def as_toml(value: object) -> str:
+    """Give a value as a TOML file holds it; ``unset`` for none."""
     if value is None:
         return "unset"
+    if isinstance(value, dict):
+        inside = ", ".join(f"{msgspec.json.encode(key).decode()} = {as_toml(each)}" for key, each in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
     return msgspec.json.encode(value).decode()
 
 
@@ -158,11 +169,21 @@ def example() -> str:
     """Give a file with every key commented out at its default, its reason above it."""
     lines = ["# Third Rail. Every key may be left out; what stands here is the default.", ""]
     section = ""
-    for key, _, default, reason in keys():
+    # A key after a section's head would belong to it, so those of the file itself come first, and tables last.
+    for key, kind, default, reason in sorted(keys(), key=lambda each: (each[1] == "table", each[0].count("."))):
         table, _, name = key.rpartition(".")
+        if kind == "table":
+            lines += [*_comment(reason), f'# [{key}."*"]', *_TABLE_EXAMPLES[key], ""]
+            continue
         if table != section:
             section = table
             lines += [f"[{table}]", ""]
-        shown = "{}" if default == {} else _toml(default)
-        lines += [f"# {reason}", f"# {name} = {'1.0' if default is None else shown}", ""]
-    return "\n".join([*lines[:2], *lines[2:]])
+        lines += [*_comment(reason), f"# {name} = {'2.5' if default is None else as_toml(default)}", ""]
+    return "\n".join(lines)
+
+
+def _comment(text: str) -> list[str]:
+    return wrap(text, 100, initial_indent="# ", subsequent_indent="# ")
+
+
+_TABLE_EXAMPLES = {"severities": ['# M012 = "reject"']}

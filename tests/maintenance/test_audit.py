@@ -1,7 +1,6 @@
 """Audit finds planted damage, one fault at a time, and counts it under its name."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc

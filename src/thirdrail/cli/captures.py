@@ -1,6 +1,7 @@
 """``captures``: what the log holds."""
 
-import re
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -9,20 +10,22 @@ import msgspec
 from thirdrail import app
 from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.cli.options import config_option, data_option, json_option, since_option, since_us
-from thirdrail.cli.output import count, iso, new_york, print_json, show, size, utc
+from thirdrail.cli.output import count, facts, iso, new_york, print_json, show, size, utc
 from thirdrail.config import load
 from thirdrail.decode.gtfs_realtime import decode
 from thirdrail.errors import UsageError
-from thirdrail.model.records import Entry, Poll
+from thirdrail.model.feeds import feed
+from thirdrail.model.records import Entry, Poll, Record
 from thirdrail.observe.clock import SystemClock
-from thirdrail.sources.recordings import as_text
+from thirdrail.sources.recordings import name_for
 
 PAGE = 1_000
+INSTANTS = ("fetched_at", "received_at", "ordered_at", "rejected_at")
 
 
 @click.group()
 def captures() -> None:
-    """Look into the capture log: what was fetched, byte for byte."""
+    """Look into the capture log."""
 
 
 def _log(data: Path) -> Spool:
@@ -31,48 +34,55 @@ def _log(data: Path) -> Spool:
 
 @captures.command("list")
 @click.option("--feed", "feed_id", metavar="ID", help="Of this feed alone.")
-@click.option("--limit", default=20, show_default=True, help="The newest so many.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="The newest so many.")
 @data_option
 @json_option
 def list_(feed_id: str | None, limit: int, data: Path, *, as_json: bool) -> int:
     """List captures, newest first."""
-    log = _log(data)
-    found: list[Entry] = []
-    end = log.end(PARTITION)
-    while end > log.first(PARTITION) and len(found) < limit:
-        start = max(log.first(PARTITION), end - PAGE)
-        page = [e for e in log.headers(start, PAGE) if e.offset < end and _matches(e, feed_id)]
-        found += page[::-1]
-        end = start
-    found = found[:limit]
+    wanted = None if feed_id is None else feed(feed_id).id
+    found = list(islice(_newest_first(_log(data), wanted), limit))
     if as_json:
-        print_json([{"offset": entry.offset, **msgspec.to_builtins(entry.record)} for entry in found])
+        print_json([{"offset": entry.offset, **_facts(entry.record)} for entry in found])
         return 0
-    rows = []
-    for entry in found:
-        poll = entry.record
-        if isinstance(poll, Poll):
-            outcome = poll.outcome if poll.duplicate_of is None else f"same as {poll.duplicate_of}"
-            body = "" if poll.body_bytes is None else size(poll.body_bytes)
-            rows.append(
-                (
-                    entry.offset,
-                    poll.feed_id,
-                    utc(poll.fetched_at),
-                    new_york(poll.fetched_at),
-                    outcome,
-                    body,
-                    poll.origin,
-                )
-            )
-        else:
-            rows.append((entry.offset, f"({msgspec.to_builtins(poll)['type']})", "", "", "", "", ""))
-    show(("offset", "feed", "fetched (UTC)", "New York", "outcome", "body", "origin"), rows, right=["offset", "body"])
+    show(
+        ("offset", "feed", "fetched (UTC)", "New York", "outcome", "body", "origin"),
+        [_listed(entry) for entry in found],
+        right=["offset", "body"],
+        spare=("origin", "New York", "body"),
+    )
     return 0
+
+
+def _newest_first(log: Spool, feed_id: str | None) -> Iterator[Entry]:
+    """Give the log's records without bodies, a page at a time, from its end."""
+    first, end = log.first(PARTITION), log.end(PARTITION)
+    while end > first:
+        start = max(first, end - PAGE)
+        page = [entry for entry in log.headers(start, PAGE) if entry.offset < end]
+        yield from (entry for entry in reversed(page) if _matches(entry, feed_id))
+        end = start
 
 
 def _matches(entry: Entry, feed_id: str | None) -> bool:
     return feed_id is None or (isinstance(entry.record, Poll) and entry.record.feed_id == feed_id)
+
+
+def _listed(entry: Entry) -> tuple[str, ...]:
+    poll = entry.record
+    if not isinstance(poll, Poll):
+        return (str(entry.offset), f"({_facts(poll)['type']})", "", "", "", "", "")
+    outcome = poll.outcome if poll.duplicate_of is None else f"same as {poll.duplicate_of}"
+    body = "" if poll.body_bytes is None else size(poll.body_bytes)
+    at = poll.fetched_at
+    return (str(entry.offset), poll.feed_id, utc(at), new_york(at), outcome, body, poll.origin)
+
+
+def _facts(record: Record) -> dict[str, object]:
+    """Give a record's fields, instants as ISO 8601."""
+    fields: dict[str, object] = msgspec.to_builtins(record)
+    return {
+        name: iso(value) if isinstance(value, int) and name in INSTANTS else value for name, value in fields.items()
+    }
 
 
 @captures.command("show")
@@ -82,28 +92,39 @@ def _matches(entry: Entry, feed_id: str | None) -> bool:
 def show_(offset: int, data: Path, *, as_json: bool) -> int:
     """Show one record, and what its body holds."""
     entry = _log(data).entry(offset)
-    facts = {"offset": entry.offset, **msgspec.to_builtins(entry.record)}
+    known = {"offset": entry.offset, **_facts(entry.record)}
     if entry.body is not None:
-        decoded = decode([entry.body])
-        if decoded.failed:
-            facts["decodes"] = decoded.failed[0]
-        else:
-            header = decoded.headers.to_pylist()[0]
-            stamp = header["timestamp"]
-            facts["header_timestamp"] = iso(stamp * 1_000_000) if stamp else None
-            facts["entities"] = len(decoded.entities)
-            facts["trip_updates"] = len(decoded.trip_updates)
-            facts["stop_time_updates"] = len(decoded.stop_time_updates)
-            facts["vehicle_positions"] = len(decoded.vehicle_positions)
-            facts["bad_entities"] = len(decoded.bad_entities)
+        known |= _held(entry.body)
     if as_json:
-        print_json(facts)
-    else:
-        for name in ("fetched_at", "received_at", "ordered_at", "rejected_at"):
-            if isinstance(facts.get(name), int):
-                facts[name] = f"{utc(facts[name])} ({new_york(facts[name])} New York)"
-        show(("", ""), [(name, value) for name, value in facts.items() if value not in (None, "")])
+        print_json(known)
+        return 0
+    for name in INSTANTS:
+        at = getattr(entry.record, name, None)
+        if isinstance(at, int):
+            known[name] = f"{utc(at)}, {new_york(at)} in New York"
+    facts(
+        (name, count(value) if isinstance(value, int) and not isinstance(value, bool) else value)
+        for name, value in known.items()
+        if value not in (None, "")
+    )
     return 0
+
+
+def _held(body: bytes) -> dict[str, object]:
+    """Give what a body decodes to, in numbers."""
+    decoded = decode([body])
+    if decoded.failed:
+        return {"decodes": f"no: {decoded.failed[0]}"}
+    stamp = decoded.headers.column("timestamp")[0].as_py()
+    return {
+        "decodes": "yes" if not decoded.bad_entities else "in part",
+        "header_timestamp": iso(stamp * 1_000_000) if stamp else None,
+        "entities": len(decoded.entities),
+        "trip_updates": len(decoded.trip_updates),
+        "stop_time_updates": len(decoded.stop_time_updates),
+        "vehicle_positions": len(decoded.vehicle_positions),
+        "bad_entities": len(decoded.bad_entities),
+    }
 
 
 @captures.command()
@@ -113,30 +134,28 @@ def show_(offset: int, data: Path, *, as_json: bool) -> int:
 @click.option("--until", metavar="T", help="Fetched before this time.")
 @data_option
 def export(directory: Path, feed_id: str | None, since: str | None, until: str | None, data: Path) -> int:
-    """Write bodies to files that `replay` reads back; the names carry feed, offset and time."""
-    log = _log(data)
+    """Write bodies to files that `replay` reads back.
+
+    The names carry feed, offset and time of fetching.
+    """
+    wanted = None if feed_id is None else feed(feed_id).id
     low, high = since_us(since), since_us(until)
-    if directory.is_file():
-        raise UsageError(f"{directory} is a file")
+    log = _log(data)
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"{directory} is a file, not a folder")
     directory.mkdir(parents=True, exist_ok=True)
     position, written = log.first(PARTITION), 0
     while entries := log.read(PARTITION, position, PAGE, 32 << 20):
         for entry in entries:
-            poll = entry.record
-            if (
-                not isinstance(poll, Poll)
-                or entry.body is None
-                or poll.duplicate_of is not None
-                or not _matches(entry, feed_id)
-            ):
+            poll, body = entry.record, entry.body
+            if not isinstance(poll, Poll) or body is None or poll.duplicate_of is not None:
                 continue
-            if (low is not None and poll.fetched_at < low) or (high is not None and poll.fetched_at >= high):
-                continue
-            feed_name = re.sub(r"[^A-Za-z0-9_-]", "_", poll.feed_id)
-            (directory / f"{feed_name}.{entry.offset:012d}.{as_text(poll.fetched_at)}.pb").write_bytes(entry.body)
-            written += 1
+            is_inside = (low is None or poll.fetched_at >= low) and (high is None or poll.fetched_at < high)
+            if is_inside and _matches(entry, wanted):
+                (directory / name_for(poll.feed_id, entry.offset, poll.fetched_at)).write_bytes(body)
+                written += 1
         position = entries[-1].offset + 1
-    click.echo(f"{count(written)} bodies written to {directory}")
+    click.echo(f"{count(written)} {'body' if written == 1 else 'bodies'} written to {directory}")
     return 0
 
 
@@ -144,10 +163,11 @@ def export(directory: Path, feed_id: str | None, since: str | None, until: str |
 @data_option
 @config_option
 def skip(data: Path, config_path: Path | None) -> int:
-    """Let the log go on a million offsets above everything that the tables have seen.
+    """Let the log go on a million offsets higher.
 
-    For when the log was lost or restored from an older copy, or no longer holds what a table wants: no offset is
-    ever given twice, and what is lost is said.
+    That is above everything that the tables have seen. For when the log was lost or restored from an older copy,
+    or no longer holds what a table wants; the error then names this command. No offset is ever given twice, no
+    row is touched, and what is lost is said. Otherwise there is no need: the log goes on by itself.
     """
     ahead, gaps = app.skip_ahead(data, load(config_path))
     click.echo(f"the log goes on at offset {ahead:,}")

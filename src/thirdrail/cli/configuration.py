@@ -39,8 +39,8 @@ def show_(config_path: Path | None, *, as_json: bool) -> int:
         value: object = effective
         for part in key.split("."):
             value = getattr(value, part)
-        rows.append((key, "unset" if value is None else value, "" if value == default else "set"))
-    show(("key", "value", ""), rows)
+        rows.append((key, configuration.as_toml(value), "default" if value == default else "set"))
+    show(("key", "value", "from"), rows, prose=["value"])
     return 0
 
 

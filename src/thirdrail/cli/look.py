@@ -1,23 +1,27 @@
 """``tables``, ``sql`` and ``audit``: what came out, and whether it is right."""
 
 import csv
-import io
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import click
+import msgspec
 import pyarrow as pa
 
 from thirdrail import app
 from thirdrail.cli.options import data_option, json_option, since_option, since_us
-from thirdrail.cli.output import console, count, iso, print_json, show, size, utc
-from thirdrail.errors import QueryError, UsageError
+from thirdrail.cli.output import console, count, counted, iso, print_json, progress_bar, show, size, utc
+from thirdrail.errors import UsageError
+from thirdrail.maintenance.audit import AuditReport
 from thirdrail.model.tables import BY_NAME, TABLES, Table
 from thirdrail.query.warehouse import open_warehouse
 from thirdrail.sinks.iceberg.catalog import open_catalog
 
+EXAMPLE_QUERY = "SELECT * FROM predictions_now LIMIT 10"
 SHOWN_ROWS = 1_000
-NARROW = 84
-"""Columns of a terminal below which `tables` shows only the first three."""
+"""Of a query's result in a terminal's table; csv and json give every row."""
 
 NOTHING_VERIFIED = 2
 
@@ -27,9 +31,12 @@ NOTHING_VERIFIED = 2
 @data_option
 @json_option
 def tables(name: str | None, data: Path, *, as_json: bool) -> int:
-    """List the tables, or with NAME a table's columns, their meaning and where they come from."""
+    """List the tables, or one table's columns.
+
+    With NAME: its columns, what they mean, and where they come from.
+    """
     if name is not None:
-        return _columns(name, as_json=as_json)
+        return _columns(_table(name), as_json=as_json)
     folder = app.DataFolder.existing(data)
     pinned = [app.pinned(folder, table) for table in TABLES]
     if as_json:
@@ -52,33 +59,31 @@ def tables(name: str | None, data: Path, *, as_json: bool) -> int:
             each.table.name,
             count(each.rows),
             size(each.bytes),
-            len(each.files),
-            each.snapshots,
+            count(len(each.files)),
+            count(each.snapshots),
             utc(each.newest_fetched_at),
         )
         for each in pinned
     ]
-    columns = ("table", "rows", "size", "files", "snapshots", "newest")
-    shown = 3 if console().width < NARROW else len(columns)
-    show(columns[:shown], [row[:shown] for row in rows], right=["rows", "size", "files", "snapshots"])
+    numbers = ("rows", "size", "files", "snapshots")
+    show(("table", *numbers, "newest fetch (UTC)"), rows, right=numbers, spare=("snapshots", "files", "size"))
     return 0
 
 
-def _columns(name: str, *, as_json: bool) -> int:
-    table = _table(name)
+def _columns(table: Table, *, as_json: bool) -> int:
     columns = [(c.name, c.type, c.role.value, c.required, c.meaning, c.wire) for c in table.columns]
     if as_json:
         keys = ("name", "type", "role", "required", "meaning", "wire")
-        print_json(
-            {
-                "table": table.name,
-                "meaning": table.meaning,
-                "columns": [dict(zip(keys, c, strict=True)) for c in columns],
-            }
-        )
+        described = [dict(zip(keys, c, strict=True)) for c in columns]
+        print_json({"table": table.name, "meaning": table.meaning, "columns": described})
         return 0
     click.echo(f"{table.name}: {table.meaning}\n")
-    show(("column", "type", "meaning", "on the wire"), [(c[0], c[1], c[4], c[5]) for c in columns])
+    show(
+        ("column", "type", "meaning", "on the wire"),
+        [(name, kind, meaning, wire) for name, kind, _, _, meaning, wire in columns],
+        prose=["meaning"],
+        spare=("on the wire", "type"),
+    )
     return 0
 
 
@@ -93,49 +98,76 @@ def _table(name: str) -> Table:
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @data_option
 def sql(query: str | None, form: str, data: Path) -> int:
-    """Run one SQL query (DuckDB) over the tables and views; works while something writes."""
-    if not query:
-        raise QueryError(
-            "no query was given",
-            hint="thirdrail sql 'SELECT * FROM predictions_now LIMIT 10'; `thirdrail tables` lists what there is",
-        )
+    """Run one SQL query over the tables and views.
+
+    The SQL is DuckDB's. It reads only, and works while something else writes.
+    """
+    if not query or not query.strip():
+        hint = f'thirdrail sql "{EXAMPLE_QUERY}"; `thirdrail tables` lists what there is'
+        raise UsageError("no query was given", hint=hint)
     folder = app.DataFolder.existing(data)
     result = open_warehouse(open_catalog(folder.path, create=False)).sql(query)
     if form == "json":
-        print_json([{key: _plain(value) for key, value in row.items()} for row in result.to_pylist()])
+        names = _distinct(result.column_names)
+        print_json([dict(zip(names, row, strict=True)) for row in _rows(result)])
     elif form == "csv":
-        _csv(result)
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(result.column_names)
+        writer.writerows([_text(value) for value in row] for row in _rows(result))
     else:
-        _shown(result)
+        _show_result(result)
     return 0
 
 
+def _rows(result: pa.Table) -> Iterator[tuple[object, ...]]:
+    """Give rows by place: a query may name two columns alike, which a dict would merge."""
+    for batch in result.to_batches():
+        yield from zip(*(map(_plain, column.to_pylist()) for column in batch.columns), strict=True)
+
+
 def _plain(value: object) -> object:
-    return value.isoformat() if hasattr(value, "isoformat") else value
-
-
-def _csv(result: pa.Table) -> None:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(result.column_names)
-    writer.writerows([[_plain(value) for value in row.values()] for row in result.to_pylist()])
-    click.echo(out.getvalue(), nl=False)
-
-
-def _shown(result: pa.Table) -> None:
-    numbers = [
-        field.name for field in result.schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-    ]
-    rows = result.slice(0, SHOWN_ROWS).to_pylist()
-    show(result.column_names, [[_cell(value) for value in row.values()] for row in rows], right=numbers)
-    more = len(result) - len(rows)
-    click.echo(f"({count(len(result))} rows{f', {count(more)} not shown' if more else ''})", err=True)
-
-
-def _cell(value: object) -> object:
-    if hasattr(value, "strftime"):
-        return str(value).replace("+00:00", "Z")
+    """Give Arrow's interval as a duration where it is one; anything else as it is."""
+    if isinstance(value, pa.MonthDayNano):
+        months, days, nanoseconds = value
+        return timedelta(days=days, microseconds=nanoseconds / 1_000) if not months else str(value)
     return value
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Give names for JSON, where two alike would be one: ``a``, ``a_1``."""
+    given: list[str] = []
+    for name in names:
+        number, free = 0, name
+        while free in given:
+            number += 1
+            free = f"{name}_{number}"
+        given.append(free)
+    return given
+
+
+def _text(value: object) -> str:
+    """Give a value as in JSON, strings without their quotes; nothing for null."""
+    if value is None:
+        return ""
+    encoded = msgspec.to_builtins(value)
+    return encoded if isinstance(encoded, str) else msgspec.json.encode(encoded).decode()
+
+
+def _show_result(result: pa.Table) -> None:
+    numbers = [field.name for field in result.schema if _is_number(field.type)]
+    rows = list(_rows(result.slice(0, SHOWN_ROWS)))
+    show(result.column_names, [[_cell(value) for value in row] for row in rows], right=numbers)
+    more = len(result) - len(rows)
+    unseen = f", {count(more)} of them not shown: --format csv gives all" if more else ""
+    click.echo(f"({counted(len(result), 'row')}{unseen})", err=True)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("+00:00", "Z") if hasattr(value, "strftime") else _text(value)
 
 
 @click.command()
@@ -143,26 +175,34 @@ def _cell(value: object) -> object:
 @since_option
 @json_option
 def audit(data: Path, since: str | None, *, as_json: bool) -> int:
-    """Recompute every row from the capture log and compare it with the tables.
+    """Recompute every row from the log and compare.
 
     Exit 0: all is as it must be. 1: rows are missing, doubled, altered or nobody's. 2: nothing could be verified.
     """
+    start = since_us(since)
     folder = app.DataFolder.existing(data)
-    report = app.audit(folder, since_us(since))
+    with progress_bar() as bar:
+        task = bar.add_task("audit", total=None)
+        report = app.audit(folder, start, lambda done, total: bar.update(task, completed=done, total=total))
     if as_json:
         print_json(report.as_dict())
     else:
-        names = ("captures", "rows_expected", "rows_found", "missing", "duplicated", "unexpected", "altered")
-        more = ("pending", "unverifiable", "restored")
-        show(
-            ("", "count"),
-            [(name.replace("_", " "), count(getattr(report, name))) for name in (*names, *more)],
-            right=["count"],
-        )
-        for table, faults in report.faults_by_table.items():
-            click.echo(f"{table}: " + ", ".join(f"{number:,} {fault}" for fault, number in faults.items()))
-        word = "[green]ok[/]: the tables hold exactly what the log says" if report.ok else "[red]not ok[/]"
-        console().print(word if report.captures else "nothing could be verified")
+        _print_report(report)
     if report.captures == 0 and report.faults == 0:
         return NOTHING_VERIFIED
     return 0 if report.ok else 1
+
+
+def _print_report(report: AuditReport) -> None:
+    names = ("captures", "rows_expected", "rows_found", "missing", "duplicated", "unexpected", "altered")
+    more = ("pending", "unverifiable", "restored")
+    rows = [(name.replace("_", " "), count(getattr(report, name))) for name in (*names, *more)]
+    show(("", "count"), rows, right=["count"])
+    for table, faults in report.faults_by_table.items():
+        click.echo(f"{table}: " + ", ".join(f"{number:,} {fault}" for fault, number in faults.items()))
+    if report.ok:
+        console().print("ok: the tables hold exactly what the log says", style="green")
+    elif report.faults:
+        console().print("not ok: the tables do not hold what the log says", style="red")
+    else:
+        click.echo("nothing could be verified: no capture in this window is both in the log and in the tables")

@@ -12,7 +12,7 @@ from thirdrail.cli.configuration import config
 from thirdrail.cli.ingest import feeds, replay
 from thirdrail.cli.look import audit, sql, tables
 from thirdrail.cli.quarantine import quarantine
-from thirdrail.errors import ThirdRailError
+from thirdrail.errors import ThirdRailError, UsageError
 
 INTERRUPTED = 130
 
@@ -40,28 +40,39 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         code = commands.main(args=arguments, prog_name="thirdrail", standalone_mode=False)
         sys.stdout.flush()
-    except ThirdRailError as error:
-        return _say(str(error), error.hint, error.exit_code)
     except click.exceptions.Exit as done:
         return done.exit_code
-    except click.ClickException as error:
-        return _say(error.format_message(), _usage_hint(error), 2)
-    except (click.Abort, KeyboardInterrupt):
-        return _say("stopped; everything committed stays, and the same command goes on from there", "", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of a pipe has gone (``| head``): leave quietly, also when Python closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except (ThirdRailError, click.ClickException, click.Abort, KeyboardInterrupt, OSError) as error:
+        return _failed(error)
     return code if isinstance(code, int) else 0
 
 
+def _failed(error: BaseException) -> int:
+    """Say what went wrong; give the exit code."""
+    match error:
+        case ThirdRailError():
+            return _say(f"error: {error}", error.hint, error.exit_code)
+        case click.exceptions.NoArgsIsHelpError():
+            return _say(error.format_message(), "", UsageError.exit_code)
+        case click.ClickException():
+            context = getattr(error, "ctx", None)
+            hint = f"{context.command_path} --help" if context else ""
+            return _say(f"error: {error.format_message()}", hint, UsageError.exit_code)
+        case BrokenPipeError():
+            # The reader of a pipe has gone (``| head``): leave quietly, also when Python closes stdout.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return ThirdRailError.exit_code
+        case OSError():
+            where = f"{error.filename}: " if error.filename else ""
+            return _say(f"error: {where}{error.strerror or error}", "", ThirdRailError.exit_code)
+        case _:
+            return _say(
+                "stopped; all that was committed stays, and the same command goes on from there", "", INTERRUPTED
+            )
+
+
 def _say(message: str, hint: str, code: int) -> int:
-    click.echo(f"error: {message}" if code != INTERRUPTED else message, err=True)
+    click.echo(message, err=True)
     if hint:
         click.echo(f"hint: {hint}", err=True)
     return code
-
-
-def _usage_hint(error: click.ClickException) -> str:
-    context = getattr(error, "ctx", None)
-    return f"{context.command_path} --help" if context else ""

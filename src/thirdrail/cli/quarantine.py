@@ -1,5 +1,6 @@
 """``quarantine``: what was refused, and having it judged again."""
 
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -8,9 +9,11 @@ import pyarrow.compute as pc
 
 from thirdrail import app
 from thirdrail.cli.options import config_option, data_option, json_option, since_option, since_us
-from thirdrail.cli.output import count, print_json, show
+from thirdrail.cli.output import count, counted, facts, new_york, print_json, show, utc
 from thirdrail.config import load
 from thirdrail.errors import NoInput, UsageError
+from thirdrail.model.feeds import feed
+from thirdrail.model.rules import BY_ID as RULES
 from thirdrail.model.tables import QUARANTINE
 
 
@@ -19,55 +22,66 @@ def quarantine() -> None:
     """Look at what was refused, and have it judged again."""
 
 
-def _rows(data: Path, feed_id: str | None = None, rule: str | None = None, since: int | None = None) -> pa.Table:
-    """Give the refusals that no replay order has settled, newest last."""
+def _rows(data: Path, columns: list[str]) -> pa.Table:
+    """Give the refusals that no replay order has settled, in order of offset, with these columns."""
+    needed = list(dict.fromkeys([*columns, "quarantine_id", "restored_by_offset", "capture_offset"]))
     pinned = app.pinned(app.DataFolder.existing(data), QUARANTINE)
-    rows = pa.concat_tables([QUARANTINE.arrow_schema.empty_table(), *pinned.scan(QUARANTINE.names(), None, None)])
-    settled = rows.filter(pc.is_valid(rows.column("restored_by_offset"))).column("quarantine_id")
-    rows = rows.filter(pc.is_null(rows.column("restored_by_offset")))
-    rows = rows.filter(pc.invert(pc.is_in(rows.column("quarantine_id"), value_set=settled.combine_chunks())))
-    if feed_id is not None:
-        rows = rows.filter(pc.equal(rows.column("feed_id"), feed_id))
-    if rule is not None:
-        rows = rows.filter(pc.equal(rows.column("primary_rule_id"), rule))
-    if since is not None:
-        rows = rows.filter(pc.greater_equal(rows.column("fetched_at").cast(pa.int64()), since))
-    return rows.sort_by("capture_offset")
+    empty = QUARANTINE.arrow_schema.empty_table().select(needed)
+    rows = pa.concat_tables([empty, *pinned.scan(needed, None, None)])
+    is_settled = pc.is_valid(rows.column("restored_by_offset"))
+    settled = rows.filter(is_settled).column("quarantine_id").combine_chunks()
+    is_open = pc.and_not(pc.invert(is_settled), pc.is_in(rows.column("quarantine_id"), value_set=settled))
+    return rows.filter(is_open).sort_by("capture_offset")
+
+
+def _refused_by(rows: pa.Table, rule: str) -> pa.Table:
+    """Give the rows that a rule refused, alone or among others.
+
+    Raises:
+        UsageError: there is no such rule.
+    """
+    if rule not in RULES:
+        raise UsageError(f"no rule is called {rule!r}", hint=f"rules: {', '.join(RULES)}")
+    lists = rows.column("rule_ids").combine_chunks()
+    hits = pc.list_parent_indices(lists).filter(pc.equal(pc.list_flatten(lists), rule))
+    return rows.take(pc.unique(hits))
 
 
 @quarantine.command("list")
 @click.option("--rule", metavar="ID", help="Refused by this rule.")
 @click.option("--feed", "feed_id", metavar="ID", help="Of this feed.")
 @since_option
-@click.option("--limit", default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The newest so many.")
 @data_option
 @json_option
 def list_(rule: str | None, feed_id: str | None, since: str | None, limit: int, data: Path, *, as_json: bool) -> int:
     """List what was refused and is not settled, newest first."""
-    rows = _rows(data, feed_id, rule, since_us(since)).to_pylist()[::-1]
+    wanted, start = None if feed_id is None else feed(feed_id).id, since_us(since)
+    rows = _rows(data, [name for name in QUARANTINE.names() if name != "payload"])
+    if rule is not None:
+        rows = _refused_by(rows, rule)
+    if wanted is not None:
+        rows = rows.filter(pc.equal(rows.column("feed_id"), wanted))
+    if start is not None:
+        rows = rows.filter(pc.greater_equal(rows.column("fetched_at").cast(pa.int64()), start))
+    newest = rows.slice(max(0, len(rows) - limit)).to_pylist()[::-1]
     if as_json:
-        print_json([_for_json(row) for row in rows[:limit]])
+        print_json(newest)
         return 0
-    shown = [
-        (
-            row["quarantine_id"],
-            row["primary_rule_id"],
-            row["target_table"] or row["level"],
-            row["row_key"] or "",
-            row["reason"],
-        )
-        for row in rows[:limit]
-    ]
-    if not rows:
-        click.echo("nothing is in quarantine")
+    if not newest:
+        click.echo("nothing that fits is in quarantine")
         return 0
-    show(("id", "rule", "of", "key", "reason"), shown)
-    click.echo(f"({count(len(shown))} of {count(len(rows))})", err=True)
+    show(
+        ("id", "rule", "of", "key", "reason"),
+        [
+            (r["quarantine_id"], r["primary_rule_id"], r["target_table"] or r["level"], r["row_key"], r["reason"])
+            for r in newest
+        ],
+        prose=["reason"],
+        spare=("key", "of"),
+    )
+    click.echo(f"({count(len(newest))} of {count(len(rows))})", err=True)
     return 0
-
-
-def _for_json(row: dict[str, object]) -> dict[str, object]:
-    return {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in row.items()}
 
 
 @quarantine.command("show")
@@ -76,16 +90,29 @@ def _for_json(row: dict[str, object]) -> dict[str, object]:
 @json_option
 def show_(quarantine_id: str, data: Path, *, as_json: bool) -> int:
     """Show one refusal whole."""
-    found = [row for row in _rows(data).to_pylist() if row["quarantine_id"] == quarantine_id]
+    rows = _rows(data, QUARANTINE.names())
+    found = rows.filter(pc.equal(rows.column("quarantine_id"), quarantine_id)).to_pylist()
     if not found:
-        raise NoInput(
-            f"nothing in quarantine has the id {quarantine_id!r}", hint="thirdrail quarantine list shows them"
-        )
+        raise _unknown(quarantine_id)
     if as_json:
-        print_json(_for_json(found[-1]))
+        print_json(found[-1])
     else:
-        show(("", ""), [(name, value) for name, value in found[-1].items() if value is not None])
+        facts((name, _readable(value)) for name, value in found[-1].items() if value is not None)
     return 0
+
+
+def _unknown(quarantine_id: str) -> NoInput:
+    return NoInput(
+        f"nothing in quarantine that is not settled has the id {quarantine_id!r}",
+        hint="thirdrail quarantine list shows them",
+    )
+
+
+def _readable(value: object) -> object:
+    if isinstance(value, datetime):
+        at = int(value.timestamp() * 1_000_000)
+        return f"{utc(at)}, {new_york(at)} in New York"
+    return ", ".join(value) if isinstance(value, list) else value
 
 
 @quarantine.command()
@@ -94,18 +121,27 @@ def show_(quarantine_id: str, data: Path, *, as_json: bool) -> int:
 @data_option
 @config_option
 def replay(quarantine_ids: tuple[str, ...], rule: str | None, data: Path, config_path: Path | None) -> int:
-    """Judge refused rows again under today's rules; those that pass now enter the tables as `restored`."""
+    """Judge refused rows again under today's rules.
+
+    Those that pass now enter the tables as `restored`.
+    """
     if not quarantine_ids and rule is None:
         raise UsageError("nothing was named", hint="give ids, or --rule")
+    settings = load(config_path)
+    rows = _rows(data, ["rule_ids"])
+    known = set(rows.column("quarantine_id").to_pylist())
+    for each in quarantine_ids:
+        if each not in known:
+            raise _unknown(each)
     chosen = list(quarantine_ids)
     if rule is not None:
-        chosen += [row["quarantine_id"] for row in _rows(data, rule=rule).to_pylist()]
+        chosen += _refused_by(rows, rule).column("quarantine_id").to_pylist()
     if not chosen:
-        click.echo("nothing in quarantine fits")
+        click.echo("nothing that fits is in quarantine")
         return 0
-    with app.writing(data, load(config_path)) as work:
-        totals = app.order_replay(work, chosen)
+    with app.writing(data, settings) as work:
+        totals = app.order_replay(work, list(dict.fromkeys(chosen)))
     settled = totals.written.get(QUARANTINE.name, 0)
-    rows = sum(number for name, number in totals.written.items() if name != QUARANTINE.name)
-    click.echo(f"{count(len(chosen))} judged again: {count(settled)} pass now and gave {count(rows)} rows")
+    restored = sum(number for name, number in totals.written.items() if name != QUARANTINE.name)
+    click.echo(f"{count(len(chosen))} judged again: {count(settled)} pass now and gave {counted(restored, 'row')}")
     return 0

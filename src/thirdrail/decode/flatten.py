@@ -1,5 +1,7 @@
 """ptars' nested record batch → flat tables, by offsets and takes alone."""
 
+from typing import NamedTuple
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -99,7 +101,17 @@ def _range(length: int) -> pa.Array:
     return pc.subtract(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), length)), 1)
 
 
-def flatten(batch: pa.RecordBatch, message: pa.Array, first_ordinal: pa.Array) -> dict[str, pa.Table]:
+class Flat(NamedTuple):
+    """The decoder's tables, and whether every required field that they show is there.
+
+    False may also mean that there is something (alerts, shapes) whose required fields they do not show.
+    """
+
+    tables: dict[str, pa.Table]
+    is_complete: bool
+
+
+def flatten(batch: pa.RecordBatch, message: pa.Array, first_ordinal: pa.Array) -> Flat:
     """Give the decoder's tables of a batch of payloads.
 
     ``message``: message index of each payload; ``first_ordinal``: ordinal of its first entity (int32).
@@ -118,15 +130,19 @@ def flatten(batch: pa.RecordBatch, message: pa.Array, first_ordinal: pa.Array) -
     has_update, has_vehicle, has_alert = (pc.is_valid(array) for array in (updates, vehicles, entity.get(("alert",))))
     is_other = pc.invert(pc.or_(pc.or_(has_update, has_vehicle), has_alert))
     marks = {"has_trip_update": has_update, "has_vehicle": has_vehicle, "has_alert": has_alert, "has_other": is_other}
-    trips, stops = _trip_updates(updates, has_update, place)
-    return {
+    trips, stops, has_trips = _trip_updates(updates, has_update, place)
+    positions, has_places = _vehicle_positions(vehicles, has_vehicle, place)
+    is_plain = not (pc.any(has_alert).as_py() or pc.any(is_other).as_py())
+    named = place["entity_id"].null_count == 0 and header.get(("gtfs_realtime_version",)).null_count == 0
+    tables = {
         "headers": _headers(header, message, first_ordinal),
         "replacement_periods": _periods(header, message, first_ordinal),
         "entities": pa.table({**place, **marks}),
         "trip_updates": trips,
         "stop_time_updates": stops,
-        "vehicle_positions": _vehicle_positions(vehicles, has_vehicle, place),
+        "vehicle_positions": positions,
     }
+    return Flat(tables, is_plain and named and has_trips and has_places)
 
 
 def _headers(header: Nested, message: pa.Array, first_ordinal: pa.Array) -> pa.Table:
@@ -156,7 +172,7 @@ def _present(array: pa.Array, mask: pa.Array, place: dict[str, pa.Array]) -> tup
     return array.filter(mask), {name: column.filter(mask) for name, column in place.items()}
 
 
-def _trip_updates(array: pa.Array, mask: pa.Array, place: dict[str, pa.Array]) -> tuple[pa.Table, pa.Table]:
+def _trip_updates(array: pa.Array, mask: pa.Array, place: dict[str, pa.Array]) -> tuple[pa.Table, pa.Table, bool]:
     array, place = _present(array, mask, place)
     update = Nested(array)
     lists = update.get(("stop_time_update",))
@@ -171,11 +187,14 @@ def _trip_updates(array: pa.Array, mask: pa.Array, place: dict[str, pa.Array]) -
         **stop.columns(STOP_TIME),
     }
     trips = {**place, **update.columns(TRIP_UPDATE), "stop_time_update_count": counts}
-    return pa.table(trips), pa.table(stops)
+    return pa.table(trips), pa.table(stops), update.get(("trip",)).null_count == 0
 
 
-def _vehicle_positions(array: pa.Array, mask: pa.Array, place: dict[str, pa.Array]) -> pa.Table:
+def _vehicle_positions(array: pa.Array, mask: pa.Array, place: dict[str, pa.Array]) -> tuple[pa.Table, bool]:
     array, place = _present(array, mask, place)
     position = Nested(array)
     carriages = _int32(pc.list_value_length(position.get(("carriage",))))
-    return pa.table({**place, **position.columns(VEHICLE_POSITION), "carriage_count": carriages})
+    table = pa.table({**place, **position.columns(VEHICLE_POSITION), "carriage_count": carriages})
+    places = position.get(("position",))
+    has_both = all(table.column(name).null_count == places.null_count for name in ("latitude", "longitude"))
+    return table, has_both

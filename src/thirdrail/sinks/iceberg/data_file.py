@@ -60,10 +60,15 @@ def _sorted(table: Table, rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """Give the rows in the table's order, in one chunk, under the file's schema."""
     frame: pl.DataFrame = pl.from_arrow(rows.select(list(table.sort)))  # type: ignore[assignment]
     order = frame.select(pl.arg_sort_by(list(table.sort), nulls_last=True)).to_series().to_arrow()
-    ordered = rows.combine_chunks().take(order)
-    return pa.Table.from_arrays(
-        [column.cast(field.type) for column, field in zip(ordered.columns, schema, strict=True)], schema=schema
-    )
+    columns = [_taken(column, field, order) for column, field in zip(rows.columns, schema, strict=True)]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _taken(column: pa.ChunkedArray, field: pa.Field, order: pa.Array) -> pa.Array:
+    """Give a column in order; one without values is not carried about."""
+    if column.null_count == len(column):
+        return pa.nulls(len(column), field.type)
+    return column.combine_chunks().take(order).cast(field.type)
 
 
 def _described(target: IcebergTable, metadata: pq.FileMetaData, location: str, size: int, day: int) -> DataFile:
