@@ -69,7 +69,9 @@ def test_a_moved_folder_is_recognised_and_the_named_command_mends_it(
     assert thirdrail("audit", "--data", moved).code == 0
 
 
-@pytest.mark.parametrize("command", [("tables",), ("sql", "SELECT 1"), ("audit",), ("captures", "list"), ("captures", "skip")])
+@pytest.mark.parametrize(
+    "command", [("tables",), ("sql", "SELECT 1"), ("audit",), ("captures", "list"), ("captures", "skip")]
+)
 def test_without_data_the_command_that_brings_some_is_named(
     thirdrail: Command, tmp_path: Path, command: tuple[str, ...]
 ) -> None:

@@ -123,9 +123,7 @@ def other_agency() -> bytes:
 
 
 @pytest.mark.parametrize(("body", "reason"), [(alerts(), "1 alerts and no trips"), (other_agency(), "the NYCT header")])
-def test_recordings_of_another_family_are_refused(
-    thirdrail: Command, tmp_path: Path, body: bytes, reason: str
-) -> None:
+def test_recordings_of_another_family_are_refused(thirdrail: Command, tmp_path: Path, body: bytes, reason: str) -> None:
     (tmp_path / "other.pb").write_bytes(body)
 
     said = thirdrail("replay", tmp_path / "other.pb", "--feed", FEED)
@@ -189,9 +187,7 @@ def test_stopped_between_commits_the_same_command_goes_on(
 
     with app.writing(tmp_path / "data", Config()) as work:
         found = recordings([recorded])
-        _, totals = app.replay(
-            work, found, feed(FEED), history=None, progress=lambda *_: None, is_stopped=is_stopped
-        )
+        _, totals = app.replay(work, found, feed(FEED), history=None, progress=lambda *_: None, is_stopped=is_stopped)
     assert 0 < totals.captures < 3
 
     again = thirdrail("replay", recorded, "--feed", FEED, "--json").json

@@ -176,7 +176,7 @@ def test_no_call_on_a_bus_sized_message_takes_forty_milliseconds(monkeypatch: py
     assert len(body) > 4_000_000
     longest = []
     for _ in range(3):
-        watches = {name: Stopwatch(getattr(gtfs_realtime, name)) for name in ("refusal", "flatten", "split")}
+        watches = {name: Stopwatch(getattr(gtfs_realtime, name)) for name in ("wire_refusal", "flatten", "split")}
         handler = Stopwatch(gtfs_realtime._HANDLER.list_to_record_batch)
         with monkeypatch.context() as patched:
             for name, watch in watches.items():

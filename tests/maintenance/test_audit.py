@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from google.transit.gtfs_realtime_pb2 import FeedMessage
 
 from tests.fakes.clock import FakeClock
 from tests.simulation.histories import history
@@ -189,8 +190,6 @@ def test_rows_restored_by_a_replay_order_are_expected_and_counted() -> None:
 
 
 def two_entities_of_one_id() -> bytes:
-    from google.transit.gtfs_realtime_pb2 import FeedMessage
-
     feed = FeedMessage()
     feed.header.gtfs_realtime_version = "2.0"
     feed.header.timestamp = 1_780_000_000
