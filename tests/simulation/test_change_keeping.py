@@ -24,7 +24,7 @@ from thirdrail.pipeline.transform import Rows
 from thirdrail.sinks.memory import MemorySink
 
 FEEDS = {"line": Feed("line", "bus", "", "simulated")}
-SEEDS = int(os.environ.get("THIRDRAIL_SEEDS", "2000"))
+SEEDS = int(os.environ.get("THIRDRAIL_SEEDS", "400"))
 MUTANT_SEEDS = 200
 CRASH_RATE = 0.03
 
