@@ -142,7 +142,7 @@ def check_disk(folder: DataFolder, config: Config) -> None:
     reserve = max(GIB, usage.total // 50) if config.spool.reserve_gb is None else int(config.spool.reserve_gb * 1e9)
     if usage.free < reserve:
         raise DiskFull(
-            f"{folder.path} has {usage.free / 1e9:.1f} GB free, below the reserve of {reserve / 1e9:.1f} GB: "
+            f"{folder.path} has {usage.free / 1e9:,.1f} GB free, below the reserve of {reserve / 1e9:,.1f} GB: "
             "nothing was taken in",
             hint="free some space, or set spool.reserve_gb in the configuration",
         )
@@ -319,18 +319,20 @@ def audit(folder: DataFolder, since: int | None, progress: Progress | None = Non
         log.close()
 
 
+def _capture_of(text: str) -> int:
+    try:
+        return parse_quarantine_id(text)[1]
+    except ValueError as error:
+        raise NoInput(f"{text!r} is no quarantine id", hint="thirdrail quarantine list shows them") from error
+
+
 def order_replay(work: Writing, quarantine_ids: list[str]) -> Totals:
     """Ask that quarantined rows be judged again under today's settings; give what was carried.
 
     Raises:
         NoInput: a text is no quarantine id.
     """
-    captures = set()
-    for text in quarantine_ids:
-        try:
-            captures.add(parse_quarantine_id(text)[1])
-        except ValueError as error:
-            raise NoInput(f"{text!r} is no quarantine id", hint="thirdrail quarantine list shows them") from error
+    captures = {_capture_of(text) for text in quarantine_ids}
     work.note_settings()
     work.drain(Totals())
     order = ReplayOrder(

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from thirdrail.errors import ConfigError
 from thirdrail.model.feeds import BY_ID as FEEDS
+from thirdrail.model.rules import ACTIONS
 from thirdrail.model.rules import BY_ID as RULES
 
 Action = Literal["reject", "flag", "info"]
@@ -79,14 +80,13 @@ def load(path: Path | None) -> Config:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no TOML: {error}") from error
+    _check_severities(raw.get("severities"), path)
     try:
-        config = msgspec.convert(raw, Config)
+        return msgspec.convert(raw, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(
             f"{path}: {_readable(str(error))}", hint="thirdrail config reference lists every key"
         ) from error
-    _check_rules(config, path)
-    return config
 
 
 def _readable(message: str) -> str:
@@ -100,17 +100,20 @@ def _readable(message: str) -> str:
     return f"{where}: {text[:1].lower()}{text[1:]}" if where else text
 
 
-def _check_rules(config: Config, path: Path) -> None:
-    for feed, actions in config.severities.items():
+def _check_severities(severities: object, path: Path) -> None:
+    """Refuse feeds, rules and actions that there are not; their tables' shape is checked with the rest."""
+    for feed, actions in severities.items() if isinstance(severities, dict) else ():
         if feed != "*" and feed not in FEEDS:
             hint = f'"*" for all, or one of {", ".join(FEEDS)}'
             raise ConfigError(f"{path}: severities.{feed}: no feed has this id", hint=hint)
-        for rule in actions:
+        for rule, action in actions.items() if isinstance(actions, dict) else ():
             place = f"{path}: severities.{feed}.{rule}"
             if rule not in RULES:
                 raise ConfigError(f"{place}: no rule has this id", hint=f"rules: {', '.join(RULES)}")
             if RULES[rule].fixed:
                 raise ConfigError(f"{place}: what this rule does cannot be changed: {RULES[rule].meaning}")
+            if action not in ACTIONS:
+                raise ConfigError(f"{place}: {action!r} is none of {', '.join(ACTIONS)}")
 
 
 def keys(struct: type[msgspec.Struct] = Config, prefix: str = "") -> list[tuple[str, str, object, str]]:
@@ -169,21 +172,20 @@ def example() -> str:
     """Give a file with every key commented out at its default, its reason above it."""
     lines = ["# Third Rail. Every key may be left out; what stands here is the default.", ""]
     section = ""
-    # A key after a section's head would belong to it, so those of the file itself come first, and tables last.
-    for key, kind, default, reason in sorted(keys(), key=lambda each: (each[1] == "table", each[0].count("."))):
+    # A key after a section's head would belong to it, so those of the file itself come first.
+    for key, _, default, reason in sorted(keys(), key=lambda each: each[0].count(".")):
         table, _, name = key.rpartition(".")
-        if kind == "table":
-            lines += [*_comment(reason), f'# [{key}."*"]', *_TABLE_EXAMPLES[key], ""]
-            continue
         if table != section:
             section = table
             lines += [f"[{table}]", ""]
-        lines += [*_comment(reason), f"# {name} = {'2.5' if default is None else as_toml(default)}", ""]
+        shown = _EXAMPLES[key] if key in _EXAMPLES else as_toml(default)
+        lines += [*_comment(reason), f"# {name} = {shown}", ""]
     return "\n".join(lines)
+
+
+_EXAMPLES = {"severities": '{ "*" = { M012 = "reject" } }', "spool.reserve_gb": "2.5"}
+"""For keys whose default is that nothing stands there."""
 
 
 def _comment(text: str) -> list[str]:
     return wrap(text, 100, initial_indent="# ", subsequent_indent="# ")
-
-
-_TABLE_EXAMPLES = {"severities": ['# M012 = "reject"']}

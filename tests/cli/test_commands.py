@@ -2,12 +2,14 @@
 
 import fcntl
 import gzip
+import io
 import json
-import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pytest
@@ -15,21 +17,29 @@ from google.transit.gtfs_realtime_pb2 import FeedMessage
 
 from tests.oracle.synthetic import HEADER_AT, subway_message
 from thirdrail import __version__
+from thirdrail.cli.main import run
 from thirdrail.cli.options import duration, since_us
 from thirdrail.errors import BadDuration, BadTime
 from thirdrail.sources.recordings import time_in_name
 
 
-def thirdrail(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, its output piped."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("THIRDRAIL")}
-    return subprocess.run(
-        [sys.executable, "-m", "thirdrail", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**variables, **environment},
-    )
+class Done(NamedTuple):
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def thirdrail(*arguments: str, **environment: str) -> Done:
+    """Run a command as its entry point does, its output caught."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patched, redirect_stdout(out), redirect_stderr(err):
+        patched.delenv("THIRDRAIL_DATA", raising=False)
+        for name, value in environment.items():
+            patched.setenv(name, value)
+        code = run(arguments)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")

@@ -172,7 +172,7 @@ def test_a_disk_below_the_reserve_refuses_before_anything_is_taken_in(
     said = thirdrail("replay", recorded, "--feed", FEED, "--config", tmp_path / "big.toml")
 
     assert said.code == 1
-    assert "below the reserve of 1000000000.0 GB" in said.err
+    assert "below the reserve of 1,000,000,000.0 GB" in said.err
     assert not (tmp_path / "data" / "spool").exists()
 
 

@@ -66,7 +66,8 @@ def tables(name: str | None, data: Path, *, as_json: bool) -> int:
         for each in pinned
     ]
     numbers = ("rows", "size", "files", "snapshots")
-    show(("table", *numbers, "newest fetch (UTC)"), rows, right=numbers, spare=("snapshots", "files", "size"))
+    fetched = "newest fetch (UTC)"
+    show(("table", *numbers, fetched), rows, right=numbers, spare=("snapshots", "files", "size", fetched))
     return 0
 
 
