@@ -17,16 +17,17 @@ from pyiceberg.exceptions import NoSuchTableError
 from thirdrail import __version__
 from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.config import Config
-from thirdrail.errors import DataFolderError, DataFolderMoved, DiskFull, NoDataYet, NoInput
+from thirdrail.errors import DataFolderError, DataFolderMoved, DiskFull, NoDataYet, NoInput, PositionUnknown
 from thirdrail.maintenance.audit import Audit, AuditReport
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Poll, Record, ReplayOrder, Settings, Span
-from thirdrail.model.tables import TABLES, Table
+from thirdrail.model.tables import NAMESPACE, TABLES, Table
 from thirdrail.observe.clock import SystemClock
 from thirdrail.pipeline.loop import Limits, Pipeline
 from thirdrail.pipeline.refusals import parse_quarantine_id
 from thirdrail.sinks.iceberg.catalog import open_catalog
+from thirdrail.sinks.iceberg.positions import current_positions
 from thirdrail.sinks.iceberg.reader import PinnedTable, pin
 from thirdrail.sinks.iceberg.sink import IcebergSink
 from thirdrail.sources.recordings import Recording, why_no_message
@@ -212,6 +213,7 @@ def writing(path: Path, config: Config, clock: Clock | None = None) -> Iterator[
     log = Spool.open(folder.spool, clock, writable=True)
     try:
         catalog = open_catalog(folder.path, create=True)
+        _refuse_another_log(folder, catalog, log.log_id)
         limits = Limits(rows=config.batch_rows, bytes=config.batch_bytes, seconds=config.commit_interval_seconds)
         pipeline = Pipeline(log, IcebergSink(catalog, clock), PARTITION, clock, limits=limits)
         pipeline.open()
@@ -220,6 +222,26 @@ def writing(path: Path, config: Config, clock: Clock | None = None) -> Iterator[
         log.expire(clock.now(), days=config.spool.retention_days, size=int(config.spool.retention_gb * 1e9))
     finally:
         log.close()
+
+
+def _refuse_another_log(folder: DataFolder, catalog: SqlCatalog, log_id: str) -> None:
+    """Refuse tables that were filled from another log: this one cannot say what of its captures they hold.
+
+    Raises:
+        PositionUnknown: naming the table and the log that it knows.
+    """
+    for table in TABLES:
+        try:
+            found = current_positions(catalog.load_table((NAMESPACE, table.name)).metadata)
+        except NoSuchTableError:
+            continue
+        if found and (log_id, PARTITION) not in found:
+            known = ", ".join(sorted(name for name, _ in found))
+            raise PositionUnknown(
+                f"{table.name} was filled from capture log {known}, but {folder.spool} holds log {log_id}: "
+                "the log was lost, or belongs to other tables",
+                hint="put the old log back, or let this one go on beside the old rows: thirdrail captures skip",
+            )
 
 
 def replay(
@@ -348,7 +370,7 @@ def skip_ahead(path: Path, config: Config) -> tuple[int, dict[str, tuple[int, in
     """Let the log go on a million offsets above everything; give the next offset and the gaps accepted.
 
     A table whose position the log can no longer serve is moved to the log's first offset; the captures between
-    are lost to it, and are named in the result: table → (from, to).
+    are lost to it, and are named in the result: table → (from, to). A log that no table knows is taken on.
     """
     clock = SystemClock()
     DataFolder.existing(path)
@@ -362,6 +384,9 @@ def skip_ahead(path: Path, config: Config) -> tuple[int, dict[str, tuple[int, in
         ahead = log.skip(max(positions.values()))
         first = log.first(PARTITION)
         gaps = {}
+        if all(writer.position is None for writer in writers.values()):
+            for table, writer in writers.items():
+                writer.commit(table.arrow_schema.empty_table(), Span(first, first))
         for table, writer in writers.items():
             if writer.position is not None and writer.position < first:
                 gaps[table.name] = (writer.position, first)

@@ -1,9 +1,9 @@
-"""The spool's own promises: days, retention, damage, kill -9, readers beside a writer."""
+"""The spool's own promises: days, damage, readers beside a writer."""
 
 import os
-import signal
-import subprocess
-import sys
+import random
+import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from thirdrail.errors import LogBusy, LogDamaged
 from thirdrail.model.records import Poll, Settings
 
 DAY = 86_400.0
-GIGABYTE = 10**9
+EVERY_POLL = Settings(history="every_poll")
 
 
 def poll(minute: int, **facts: object) -> Poll:
@@ -23,6 +23,14 @@ def poll(minute: int, **facts: object) -> Poll:
 
 def opened(path: Path, clock: FakeClock) -> Spool:
     return Spool.open(path, clock, writable=True)
+
+
+def reader_of(path: Path) -> Spool:
+    return Spool.open(path, FakeClock(), writable=False)
+
+
+def listing(path: Path) -> dict[str, tuple[int, int]]:
+    return {each.name: (each.stat().st_mtime_ns, each.stat().st_size) for each in path.iterdir()}
 
 
 def test_a_new_day_goes_on_in_a_new_file_and_the_old_one_is_left_plain(tmp_path: Path) -> None:
@@ -34,8 +42,20 @@ def test_a_new_day_goes_on_in_a_new_file_and_the_old_one_is_left_plain(tmp_path:
 
     assert len(spool.segments()) == 2
     assert [entry.offset for entry in spool.read(PARTITION, 0, 10)] == [0, 1, 2]
+    assert [entry.offset for entry in spool.headers(1, 10)] == [1, 2]
+    assert [fact.closed for fact in spool.facts()] == [True, False]
     assert not list(tmp_path.glob(f"{spool.segments()[0].path.name}-*"))
     assert spool.settings_before(PARTITION, 3) == Settings()
+
+
+def test_files_are_written_as_the_house_rules_say(tmp_path: Path) -> None:
+    spool = opened(tmp_path, FakeClock())
+    spool.append(PARTITION, [(poll(1), b"a")])
+
+    assert spool._writer is not None
+    pragmas = {name: spool._writer.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2}
+    assert spool.segments()[0].number("PRAGMA page_size") == 16_384
 
 
 def test_a_clock_that_steps_back_stays_in_the_newest_file(tmp_path: Path) -> None:
@@ -44,81 +64,159 @@ def test_a_clock_that_steps_back_stays_in_the_newest_file(tmp_path: Path) -> Non
     spool.append(PARTITION, [(poll(1), b"a")])
     clock.jump(-2 * DAY)
     spool.append(PARTITION, [(poll(2), b"b")])
+    assert spool.skip(0) == LEAP
+    spool.close()
+    again = opened(tmp_path, clock)
+    again.append(PARTITION, [(poll(3), b"c")])
 
-    assert len(spool.segments()) == 1
-    assert spool.end(PARTITION) == 2
+    assert [segment.day for segment in again.segments()] == ["2026-05-28", "2026-05-28"]
+    assert [entry.offset for entry in again.read(PARTITION, 0, 10)] == [0, 1, LEAP]
+
+
+def test_the_day_changes_beside_a_reader_and_the_old_file_is_closed_when_it_leaves(tmp_path: Path) -> None:
+    clock = FakeClock()
+    spool = opened(tmp_path, clock)
+    spool.append(PARTITION, [(poll(1), b"a")])
+    with spool.segments()[0].reading() as db:
+        db.execute("BEGIN")
+        db.execute("SELECT * FROM records").fetchone()
+        clock.advance(DAY)
+        assert spool.append(PARTITION, [(poll(2), b"b")]) == [1]
+        assert [fact.closed for fact in spool.facts()] == [False, False]
+
+    spool.append(PARTITION, [(poll(3), b"c")])
+    assert [fact.closed for fact in spool.facts()] == [True, False]
+
+
+def test_readers_meet_no_error_while_days_change_and_expire(tmp_path: Path) -> None:
+    clock = FakeClock()
+    spool = opened(tmp_path, clock)
+    spool.append(PARTITION, [(EVERY_POLL, None)])
+    errors: list[BaseException] = []
+    rounds = [0, 0]
+    stop = threading.Event()
+
+    def watch(number: int) -> None:
+        reader = reader_of(tmp_path)
+        try:
+            while not stop.is_set():
+                end = reader.end(PARTITION)
+                assert reader.settings_before(PARTITION, end) == EVERY_POLL
+                reader.read(PARTITION, 0, 100)
+                reader.read_back(PARTITION, "line", "live", end, 10_000_000)
+                rounds[number] += 1
+        except BaseException as error:  # noqa: BLE001 - a thread's top
+            errors.append(error)
+
+    threads = [threading.Thread(target=watch, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for day in range(40):
+        clock.advance(DAY)
+        spool.append(PARTITION, [(poll(day), b"x")])
+        spool.acknowledge("r", PARTITION, spool.end(PARTITION))
+        spool.expire(clock.now(), days=3, size=10**9)
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+    assert errors == []
+    assert min(rounds) > 0
+    assert len(spool.segments()) < 10
 
 
 def test_a_second_appender_is_told_who_holds_the_log_and_readers_are_welcome(tmp_path: Path) -> None:
     spool = opened(tmp_path, FakeClock())
     spool.append(PARTITION, [(poll(1), b"a")])
 
-    with pytest.raises(LogBusy, match=f"process {os.getpid()} since"):
+    with pytest.raises(LogBusy, match=f"process {os.getpid()} since 2026-05-28 20:26:40 UTC"):
         opened(tmp_path, FakeClock())
-    reader = Spool.open(tmp_path, FakeClock(), writable=False)
+    reader = reader_of(tmp_path)
     assert [entry.body for entry in reader.read(PARTITION, 0, 10)] == [b"a"]
     spool.append(PARTITION, [(poll(2), b"b")])
     assert reader.end(PARTITION) == 2
+    with pytest.raises(LogBusy, match="for reading"):
+        reader.append(PARTITION, [(poll(3), b"c")])
+    with pytest.raises(LogBusy, match="for reading"):
+        reader.expire(0, days=1, size=1)
 
 
-def test_retention_deletes_whole_days_that_nobody_needs(tmp_path: Path) -> None:
+def test_the_log_keeps_its_id_when_its_days_or_the_id_file_are_gone(tmp_path: Path) -> None:
     clock = FakeClock()
     spool = opened(tmp_path, clock)
-    settings = Settings(history="every_poll")
-    spool.append(PARTITION, [(settings, None)])
-    for day in range(6):
-        spool.append(PARTITION, [(poll(day * 1440), b"x" * 1000)])
-        clock.advance(DAY)
+    spool.append(PARTITION, [(poll(1), b"a")])
+    log_id = spool.log_id
+    spool.close()
+    (tmp_path / "log_id").write_text("")  # a power cut between making the file and writing it
 
-    assert spool.expire(clock.now(), days=3, size=GIGABYTE) == []
-    spool.acknowledge("iceberg", PARTITION, 4)
-    deleted = spool.expire(clock.now(), days=3, size=GIGABYTE)
-
-    assert len(deleted) == 3
-    assert spool.first(PARTITION) == 4
-    assert spool.settings_before(PARTITION, 4) == settings
+    with pytest.raises(LogDamaged, match="no capture log"):
+        reader_of(tmp_path)
+    assert opened(tmp_path, clock).log_id == log_id
+    assert reader_of(tmp_path).log_id == log_id
 
 
-def test_retention_keeps_a_day_whose_body_a_later_duplicate_names(tmp_path: Path) -> None:
+def test_a_file_that_was_not_born_is_no_file(tmp_path: Path) -> None:
     clock = FakeClock()
     spool = opened(tmp_path, clock)
-    (first,) = spool.append(PARTITION, [(poll(0), b"body")])
-    clock.advance(DAY)
-    spool.append(PARTITION, [(poll(1440), b"other")])
-    clock.advance(9 * DAY)
-    spool.append(PARTITION, [(poll(14400, outcome="duplicate", duplicate_of=first), None)])
-    spool.acknowledge("iceberg", PARTITION, 3)
-    clock.advance(DAY)
+    spool.append(PARTITION, [(poll(1), b"a")])
+    half_born = sqlite3.connect(tmp_path / "newborn.tmp")
+    half_born.execute("CREATE TABLE meta (other)")
+    half_born.close()
 
-    assert spool.expire(clock.now(), days=3, size=GIGABYTE) == []
-    assert spool.read(PARTITION, 2, 1)[0].body == b"body"
+    assert reader_of(tmp_path).end(PARTITION) == 1
+    clock.advance(DAY)
+    assert spool.append(PARTITION, [(poll(2), b"b")]) == [1]
+    assert not (tmp_path / "newborn.tmp").exists()
 
 
 def test_a_damaged_day_is_named_and_the_others_stay_readable(tmp_path: Path) -> None:
     clock = FakeClock()
     spool = opened(tmp_path, clock)
     for day in range(3):
-        spool.append(PARTITION, [(poll(day * 1440), b"x" * 50_000)])
+        spool.append(PARTITION, [(poll(day * 1440), b"x" * 50_000), (poll(day * 1440 + 1), b"y")])
         clock.advance(DAY)
     damaged = spool.segments()[1].path
     damaged.write_bytes(b"rubbish" * 1000)
 
-    with pytest.raises(LogDamaged, match=damaged.name):
-        spool.read(PARTITION, 1, 1)
-    assert spool.read(PARTITION, 2, 1)[0].offset == 2
+    assert [entry.offset for entry in spool.read(PARTITION, 0, 10)] == [0, 1]
+    with pytest.raises(LogDamaged, match=f"{damaged.name}.*offsets from 2 to 3"):
+        spool.read(PARTITION, 2, 10)
+    assert [entry.offset for entry in spool.read(PARTITION, 4, 10)] == [4, 5]
     assert [fact.damage is not None for fact in spool.facts()] == [False, True, False]
+
+
+def test_a_flipped_bit_in_a_body_is_noticed_and_harms_that_body_alone(tmp_path: Path) -> None:
+    spool = opened(tmp_path, FakeClock())
+    bodies = [random.Random(number).randbytes(100_000) for number in range(3)]
+    spool.append(PARTITION, [(poll(number), body) for number, body in enumerate(bodies)])
+    spool.close()
+    path = spool.segments()[0].path
+    content = bytearray(path.read_bytes())
+    content[content.index(bodies[1][40_000:40_020])] ^= 1
+    path.write_bytes(content)
+
+    reader = reader_of(tmp_path)
+    assert [entry.body for entry in reader.read(PARTITION, 0, 10)] == bodies[:1]
+    with pytest.raises(LogDamaged, match="offset 1 "):
+        reader.read(PARTITION, 1, 10)
+    assert reader.entry(2).body == bodies[2]
 
 
 def test_a_damaged_newest_file_is_left_behind_a_million_offsets_below(tmp_path: Path) -> None:
     clock = FakeClock()
     spool = opened(tmp_path, clock)
+    spool.append(PARTITION, [(EVERY_POLL, None)])
+    clock.advance(DAY)
     spool.append(PARTITION, [(poll(1), b"x")])
-    path = spool.segments()[0].path
+    path = spool.segments()[-1].path
     spool.close()
     path.write_bytes(b"rubbish" * 1000)
 
-    (offset,) = opened(tmp_path, clock).append(PARTITION, [(poll(2), b"y")])
+    again = opened(tmp_path, clock)
+    assert again.end(PARTITION) >= LEAP  # already before the first append: the pipelines open before it
+    (offset,) = again.append(PARTITION, [(poll(2), b"y")])
     assert offset >= LEAP
+    assert again.settings_before(PARTITION, offset) == EVERY_POLL
 
 
 def test_skipping_goes_a_million_ahead_and_keeps_settings(tmp_path: Path) -> None:
@@ -126,57 +224,38 @@ def test_skipping_goes_a_million_ahead_and_keeps_settings(tmp_path: Path) -> Non
     spool.append(PARTITION, [(Settings(), None)])
 
     assert spool.skip(2_500_000) == 3 * LEAP
-    assert spool.append(PARTITION, [(poll(1), b"a")]) == [3 * LEAP]
-    assert spool.settings_before(PARTITION, 3 * LEAP) == Settings()
+    spool.close()
+    again = opened(tmp_path, FakeClock())
+    assert again.append(PARTITION, [(poll(1), b"a")]) == [3 * LEAP]
+    assert again.settings_before(PARTITION, 3 * LEAP) == Settings()
+
+
+def test_a_body_is_found_by_its_digest_in_any_origin_and_day_but_not_in_another_feed(tmp_path: Path) -> None:
+    clock = FakeClock()
+    spool = opened(tmp_path, clock)
+    spool.append(PARTITION, [(poll(1), b"a"), (poll(2, origin="replay-1"), b"b")])
+    clock.advance(DAY)
+    spool.append(PARTITION, [(poll(3, duplicate_of=1), None)])
+    digest = spool.entry(1).record.body_sha256  # type: ignore[union-attr]
+
+    assert spool.find_body("line", digest) == 1
+    assert spool.find_body("other", digest) is None
+    assert spool.entry(2).body == b"b"
 
 
 def test_reading_changes_nothing_in_the_folder(tmp_path: Path) -> None:
-    spool = opened(tmp_path, FakeClock())
-    spool.append(PARTITION, [(poll(1), b"a")])
+    clock = FakeClock()
+    spool = opened(tmp_path, clock)
+    for _ in range(2):
+        spool.append(PARTITION, [(poll(1), b"a")])
+        clock.advance(DAY)
+    spool.acknowledge("iceberg", PARTITION, 1)
     spool.close()
-    before = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir() if path.suffix == ".sqlite"}
+    before = listing(tmp_path)
 
-    reader = Spool.open(tmp_path, FakeClock(), writable=False)
-    assert reader.read(PARTITION, 0, 5)[0].body == b"a"
-    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir() if path.suffix == ".sqlite"} == before
-
-
-APPENDER = """
-import sys
-from pathlib import Path
-from thirdrail.capturelog.spool import PARTITION, Spool
-from thirdrail.model.records import Poll
-from thirdrail.observe.clock import SystemClock
-
-spool = Spool.open(Path(sys.argv[1]), SystemClock(), writable=True)
-number = spool.end(PARTITION)
-while True:
-    body = f"{number:06d}".encode() * 3000
-    offset = spool.append(PARTITION, [(Poll(feed_id="line", fetched_at=number), body)])[0]
-    print(offset, number, flush=True)
-    number += 1
-"""
-
-
-def test_kill_9_in_mid_append_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    acknowledged: dict[int, int] = {}
-    for round_ in range(8):
-        child = subprocess.Popen([sys.executable, "-c", APPENDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-        assert child.stdout is not None
-        for _ in range(5 + 7 * round_):
-            offset, number = child.stdout.readline().split()
-            acknowledged[int(offset)] = int(number)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        for line in child.stdout.read().splitlines():
-            if len(line.split()) == 2 and line.endswith(line.split()[1]):
-                acknowledged.setdefault(int(line.split()[0]), int(line.split()[1]))
-        child.stdout.close()
-
-    reader = Spool.open(tmp_path, FakeClock(), writable=False)
-    entries = reader.read(PARTITION, 0, 100_000, 10**9)
-    found = {entry.offset: entry for entry in entries}
-    assert [entry.offset for entry in entries] == list(range(len(entries)))
-    assert len(acknowledged) > 100
-    for offset, number in acknowledged.items():
-        assert found[offset].body == f"{number:06d}".encode() * 3000
+    reader = reader_of(tmp_path)
+    assert [entry.body for entry in reader.read(PARTITION, 0, 5)] == [b"a", b"a"]
+    assert reader.acknowledgements() == {"iceberg": 1}
+    assert [fact.closed for fact in reader.facts()] == [True, True]
+    reader.close()
+    assert listing(tmp_path) == before

@@ -1,5 +1,6 @@
 """What every capture log promises; one suite for all of them."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ class CaptureLogContract:
         assert [entry.body for entry in entries] == [b"one", None, b"three"]
         assert log.end("0") == more[-1] + 1
         assert log.first("0") == offsets[0]
+        assert [log.count("0", position) for position in (0, more[0], more[0] + 1, more[0] + 9)] == [3, 1, 0, 0]
 
     def test_every_kind_of_record_survives(self, log: CaptureLog) -> None:
         records = [
@@ -45,6 +47,37 @@ class CaptureLogContract:
         log.append("0", [(poll(2, outcome="duplicate", duplicate_of=first), None)])
 
         assert [entry.body for entry in log.read("0", 0, 10)] == [b"body", b"body"]
+
+    def test_digest_and_size_of_a_body_are_filled_in(self, log: CaptureLog) -> None:
+        log.append("0", [(poll(1), b"body"), (poll(2, outcome="http_error"), None)])
+
+        first, second = (entry.record for entry in log.read("0", 0, 10))
+        assert (first.body_sha256, first.body_bytes) == (hashlib.sha256(b"body").hexdigest(), 4)  # type: ignore[union-attr]
+        assert (second.body_sha256, second.body_bytes) == (None, None)  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize("wrong", [poll(2, duplicate_of=0), poll(2, body_sha256="0" * 64)])
+    def test_of_a_batch_with_one_wrong_record_nothing_is_appended(self, log: CaptureLog, wrong: Poll) -> None:
+        log.append("0", [(poll(0), b"x")])
+
+        with pytest.raises(ValueError, match=r"duplicate|SHA-256"):
+            log.append("0", [(poll(1), b"y"), (wrong, b"z")])
+        assert log.end("0") == 1
+
+    def test_a_new_log_is_empty_and_an_append_of_nothing_leaves_it_so(self, log: CaptureLog) -> None:
+        assert log.append("0", []) == []
+        assert (log.first("0"), log.end("0"), log.read("0", 0, 10)) == (0, 0, [])
+
+    def test_an_empty_body_is_a_body(self, log: CaptureLog) -> None:
+        log.append("0", [(poll(1), b"")])
+
+        assert log.read("0", 0, 1)[0].body == b""
+
+    def test_reading_back_gives_duplicates_their_bodies_and_leaves_other_origins_out(self, log: CaptureLog) -> None:
+        (first,) = log.append("0", [(poll(1), b"body")])
+        log.append("0", [(poll(2, duplicate_of=first), None), (poll(2, origin="replay-1"), b"other")])
+
+        reached = log.read_back("0", "line", "live", log.end("0"), 3_600)
+        assert [(entry.offset, entry.body) for entry in reached] == [(0, b"body"), (1, b"body")]
 
     def test_reading_stops_at_the_limits_but_gives_at_least_one(self, log: CaptureLog) -> None:
         log.append("0", [(poll(minute), b"x" * 100) for minute in range(5)])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -172,7 +173,7 @@ def test_rows_restored_by_a_replay_order_are_expected_and_counted() -> None:
     log.append("0", [(Settings(severities={"*": {"M010": "reject"}}), None)])
     body = two_entities_of_one_id()
     records = history(1)
-    log.append("0", [(records[0][0], body)])
+    log.append("0", [(msgspec.structs.replace(records[0][0], body_sha256=None), body)])
     drain(log, sink)
     refused = sink.rows(BY_NAME["quarantine"]).to_pylist()
     assert [row["primary_rule_id"] for row in refused] == ["M010"]

@@ -9,7 +9,7 @@ from tests.oracle.synthetic import HEADER_AT, subway_message
 from thirdrail import app
 from thirdrail.capturelog.spool import LEAP, PARTITION
 from thirdrail.config import Config, SpoolConfig
-from thirdrail.errors import CapturesGone, LogBehindDestination, PositionGap
+from thirdrail.errors import CapturesGone, LogBehindDestination, PositionGap, PositionUnknown
 from thirdrail.model.records import Poll, Settings, Span
 from thirdrail.model.tables import BY_NAME, TABLES, TRIP_UPDATES
 from thirdrail.sinks.memory import MemorySink
@@ -69,15 +69,19 @@ def test_captures_that_are_gone_are_named_and_the_gap_is_accepted_aloud(tmp_path
     take_in(folder, 5)
 
 
-def test_a_new_log_starts_its_own_positions_and_old_rows_stay(tmp_path: Path) -> None:
+def test_another_log_is_refused_until_it_is_taken_on_and_old_rows_stay(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     take_in(folder, 0, 1)
     shutil.rmtree(folder / "spool")
+
+    with pytest.raises(PositionUnknown, match="was filled from capture log"):
+        take_in(folder, 2)
+    assert app.skip_ahead(folder, CONFIG) == (LEAP, {})
     take_in(folder, 2, 3)
 
     report = app.audit(app.DataFolder.existing(folder), None)
     assert report.ok
-    assert report.captures == 2
+    assert (report.captures, report.pending) == (2, 0)
     assert report.unverifiable > 0
 
 

@@ -74,7 +74,8 @@ def differs(seed: int) -> bool:
 
 def in_processes(function: Callable[[int], bool], seeds: range) -> list[int]:
     """Give the seeds for which the function is true, searched on every core."""
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+    with pytest.MonkeyPatch.context() as patched, ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        patched.setenv("POLARS_MAX_THREADS", "1")  # one thread a process: the processes fill the cores
         found = pool.map(function, seeds, chunksize=10)
         return [seed for seed, is_true in zip(seeds, found, strict=True) if is_true]
 

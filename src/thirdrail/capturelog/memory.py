@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from thirdrail.capturelog.filling_in import filled_in
 from thirdrail.capturelog.reading_back import within_reach
 from thirdrail.model.records import Entry, Offset, Poll, Position, Record, Settings
 
@@ -17,13 +18,12 @@ class MemoryLog:
         self._first = 0
 
     def append(self, partition: str, records: Sequence[tuple[Record, bytes | None]]) -> list[Offset]:
-        """Append; offsets count from 0."""
+        """Append; offsets count from 0. Digest and size of a body are filled in."""
         self._check(partition)
-        offsets = []
-        for record, body in records:
-            offsets.append(len(self._entries))
-            self._entries.append(Entry(offsets[-1], record, body))
-        return offsets
+        whole = [(filled_in(record, body), body) for record, body in records]
+        first = len(self._entries)
+        self._entries += [Entry(first + place, record, body) for place, (record, body) in enumerate(whole)]
+        return list(range(first, len(self._entries)))
 
     def first(self, partition: str) -> Position:
         """The lowest offset still held."""
@@ -34,6 +34,11 @@ class MemoryLog:
         """One above the highest offset."""
         self._check(partition)
         return len(self._entries)
+
+    def count(self, partition: str, position: Position) -> int:
+        """How many records lie at or above a position."""
+        self._check(partition)
+        return max(0, len(self._entries) - max(position, self._first))
 
     def read(self, partition: str, position: Position, limit: int, max_bytes: int = 64 << 20) -> list[Entry]:
         """Entries from a position; bodies of duplicates resolved."""

@@ -1,19 +1,31 @@
 """One day of the spool: a SQLite file of records in order of offset.
 
 Written in WAL mode with ``synchronous=FULL``; a closed day is checkpointed and back in DELETE mode, so that it
-is one file that may be copied. Bodies are compressed with zstd 3.
+is one file that may be copied. Bodies are compressed with zstd 3 and checked against their digest when read:
+SQLite notices a damaged page, not a flipped bit in a body.
 """
 
+import hashlib
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from thirdrail.errors import DiskFull, LogDamaged
-from thirdrail.model.records import Entry, Offset, Poll, Record, Settings, pack, unpack
+from thirdrail.capturelog.opening import (
+    connect,
+    connect_for_reading,
+    has_content,
+    remove,
+    siblings,
+    sync_directory,
+    translated,
+)
+from thirdrail.errors import LogBusy, LogDamaged
+from thirdrail.model.records import Offset, Poll, Position, Record, Settings, pack, unpack
 
 _ZSTD = pa.Codec("zstd", compression_level=3)
 _SCHEMA = """
@@ -25,9 +37,13 @@ CREATE TABLE records (
 );
 CREATE INDEX stream ON records (feed_id, origin, offset);
 CREATE INDEX digest ON records (sha256) WHERE body IS NOT NULL;
+CREATE INDEX named ON records (duplicate_of) WHERE duplicate_of IS NOT NULL;
 """
-_COLUMNS = "offset, record, body_bytes, body"
-_BUSY_TIMEOUT_S = 30.0
+_INSERT = f"INSERT INTO records VALUES ({','.join('?' * 11)})"
+_NEWBORN = "newborn.tmp"
+_FORMAT_PLACE = 18  # of SQLite's header: 1 rollback journal, 2 WAL
+_WAL = 2
+_ROW_BYTES_AT_LEAST = 20
 
 
 class Row(NamedTuple):
@@ -38,79 +54,88 @@ class Row(NamedTuple):
     body_bytes: int | None
     body: bytes | None
 
-    def entry(self) -> Entry:
-        """Give the entry with its own body."""
-        if self.body is None or self.body_bytes is None:
-            return Entry(self.offset, self.record, None)
-        return Entry(self.offset, self.record, _ZSTD.decompress(self.body, self.body_bytes, asbytes=True))
-
-
-def compressed(body: bytes) -> bytes:
-    """Give a body as it is stored."""
-    return bytes(_ZSTD.compress(body, asbytes=True))
-
-
-@contextmanager
-def translated(path: Path, offsets: str = "") -> Iterator[None]:
-    """Turn SQLite's exceptions into ours: full disk, damage, everything else that a file can do."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if "full" in str(error):
-            raise DiskFull(f"no space left for {path}", hint="free some space; nothing is lost") from error
-        raise LogDamaged(f"{path} cannot be read{offsets}: {error}", hint="the other days stay readable") from error
-    except sqlite3.DatabaseError as error:
-        raise LogDamaged(f"{path} is damaged{offsets}: {error}", hint="the other days stay readable") from error
-
 
 class Segment:
-    """One file, first offset known from its name; opened for reading anew in every call, for writing once."""
+    """One file, day and first offset known from its name; ``above`` is the next file's first offset, if any.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Opened for reading anew in every call, so any thread may ask; read calls raise FileNotFoundError when
+    retention has deleted the file meanwhile.
+    """
+
+    def __init__(self, path: Path, above: Position | None = None) -> None:
+        self.path, self.above = path, above
         self.day, first = path.stem.split("_")
         self.first = int(first)
 
     @classmethod
+    def listed(cls, directory: Path) -> list["Segment"]:
+        """Give the day files of a directory in order of their first offset."""
+        found = sorted((int(path.stem.split("_")[1]), path) for path in directory.glob("????-??-??_[0-9]*.sqlite"))
+        paths, firsts = [path for _, path in found], [first for first, _ in found]
+        return [cls(path, above) for path, above in zip_longest(paths, firsts[1:])]
+
+    @classmethod
     def create(cls, directory: Path, day: str, first: Offset, settings: Settings | None, log_id: str) -> "Segment":
-        """Make a new day's file; its tables, first offset and the settings in force come in one transaction."""
-        path = directory / f"{day}_{first:012d}.sqlite"
-        with translated(path), closing(_connect(path)) as db:
+        """Make a new day's file, durably: tables, first offset and the settings in force in one transaction.
+
+        It gets its name when it is whole, so neither a kill nor a reader ever meets one without tables.
+        """
+        path, newborn = directory / f"{day}_{first:012d}.sqlite", directory / _NEWBORN
+        remove(newborn)
+        values = [("log_id", log_id.encode()), ("first", str(first).encode())]
+        if settings is not None:
+            values.append(("settings_before", pack(settings)))
+        with translated(path), closing(connect(newborn, "mode=rwc")) as db:
             db.execute("PRAGMA page_size=16384")
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=FULL")
-            values = [("log_id", log_id.encode()), ("first", str(first).encode())]
-            if settings is not None:
-                values.append(("settings_before", pack(settings)))
             db.executescript(f"BEGIN;{_SCHEMA}")
             db.executemany("INSERT INTO meta VALUES (?, ?)", values)
             db.execute("COMMIT")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if path.exists():
+            raise LogDamaged(f"{path} is there already; a new day file would replace it")
+        with translated(path):
+            newborn.rename(path)
+            sync_directory(directory)
         return cls(path)
+
+    @property
+    def _offsets(self) -> str:
+        return f"offsets from {self.first}" + ("" if self.above is None else f" to {self.above - 1}")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Give a read-only connection for one short transaction; works on a read-only disk too."""
-        with translated(self.path, f" (offsets from {self.first})"), closing(self._open_for_reading()) as db:
+        probe = "SELECT 1 FROM meta LIMIT 1"
+        with translated(self.path, self._offsets), closing(connect_for_reading(self.path, probe)) as db:
             yield db
-
-    def _open_for_reading(self) -> sqlite3.Connection:
-        db = _connect(self.path, "mode=ro")
-        try:
-            db.execute("SELECT 1 FROM meta LIMIT 1")
-        except sqlite3.OperationalError:
-            db.close()
-            wal = self.path.with_name(self.path.name + "-wal")
-            if wal.exists() and wal.stat().st_size:
-                raise
-            return _connect(self.path, "mode=ro&immutable=1")
-        return db
 
     def rows(self, where: str, parameters: tuple[object, ...], limit: int, *, bodies: bool = True) -> list[Row]:
         """Give records that satisfy a condition, in the order that it names."""
-        columns = _COLUMNS if bodies else "offset, record, body_bytes, NULL"
+        columns = "offset, record, body_bytes, " + ("body" if bodies else "NULL")
         with self.reading() as db:
             found = db.execute(f"SELECT {columns} FROM records WHERE {where} LIMIT ?", (*parameters, limit)).fetchall()
-        return [Row(offset, unpack(record), size, body) for offset, record, size, body in found]
+            return [Row(offset, unpack(record), size, body) for offset, record, size, body in found]
+
+    def body(self, row: Row) -> bytes | None:
+        """Give a row's own body, byte for byte as it was appended.
+
+        Raises:
+            LogDamaged: the bytes are not those of the digest.
+        """
+        if row.body is None or row.body_bytes is None:
+            return None
+        body = b""
+        with suppress(OSError, pa.ArrowException):
+            body = _ZSTD.decompress(row.body, row.body_bytes, asbytes=True)
+        digest = row.record.body_sha256 if isinstance(row.record, Poll) else None
+        if len(body) != row.body_bytes or (digest is not None and hashlib.sha256(body).hexdigest() != digest):
+            raise LogDamaged(
+                f"{self.path}: the body of offset {row.offset} is not the one that was appended (SHA-256 {digest})",
+                hint="all other captures stay readable",
+            )
+        return body
 
     def value(self, query: str, *parameters: object) -> object:
         """Give the first column of the first row of a query; None without a row."""
@@ -118,39 +143,78 @@ class Segment:
             found = db.execute(query, parameters).fetchone()
         return None if found is None else found[0]
 
+    def number(self, query: str, *parameters: object) -> int | None:
+        """Give a query's one number; None without a row."""
+        found = self.value(query, *parameters)
+        return found if isinstance(found, int) else None
+
     def last(self) -> Offset | None:
         """Give the highest offset; None for an empty file."""
-        found = self.value("SELECT max(offset) FROM records")
-        return None if found is None else int(str(found))
+        return self.number("SELECT max(offset) FROM records")
 
-    def settings_before(self, position: int) -> Settings | None:
+    def settings_before(self, position: Position) -> Settings | None:
         """Give the last settings below a position that this file knows of."""
         found = self.value(
             "SELECT record FROM records WHERE kind = 'settings' AND offset < ? ORDER BY offset DESC LIMIT 1", position
         )
         if found is None:
             found = self.value("SELECT value FROM meta WHERE name = 'settings_before'")
-        settings = unpack(found) if isinstance(found, bytes) else None
+        with translated(self.path, self._offsets):
+            settings = unpack(found) if isinstance(found, bytes) else None
         return settings if isinstance(settings, Settings) else None
 
+    def space(self) -> int:
+        """Give the space it takes, with what is still in its WAL; 0 when it is gone."""
+        present = (path for path in (self.path, *siblings(self.path)) if path.exists())
+        return sum(path.stat().st_size for path in present)
+
+    def end_at_most(self) -> Position:
+        """Give a position that lies above all its offsets, however damaged it is."""
+        return self.first + self.space() // _ROW_BYTES_AT_LEAST
+
     def writer(self) -> sqlite3.Connection:
-        """Give the connection that appends."""
-        with translated(self.path):
-            db = _connect(self.path)
-            db.execute("PRAGMA synchronous=FULL")
+        """Give the connection that appends; the caller closes it."""
+        with translated(self.path, self._offsets):
+            db = connect(self.path, "mode=rw")
+            try:
+                db.execute("PRAGMA journal_mode=WAL")
+                db.execute("PRAGMA synchronous=FULL")
+            except sqlite3.Error:
+                db.close()
+                raise
             return db
 
-    def close_day(self, db: sqlite3.Connection) -> None:
-        """Leave one plain file: checkpoint, back to DELETE mode."""
-        with translated(self.path):
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            db.execute("PRAGMA journal_mode=DELETE")
-        db.close()
+    def insert(self, db: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
+        """Append rows of :func:`insertion` in one transaction; blocks until the disk has them, or none is there."""
+        with translated(self.path, self._offsets):
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                db.executemany(_INSERT, rows)
+                db.execute("COMMIT")
+            except sqlite3.Error:
+                if db.in_transaction:
+                    with suppress(sqlite3.Error):
+                        db.execute("ROLLBACK")
+                raise
 
+    def is_plain(self) -> bool:
+        """Tell whether it is one file, complete without WAL or journal."""
+        with self.path.open("rb") as file:
+            header = file.read(_FORMAT_PLACE + 1)
+        return header[_FORMAT_PLACE:] != bytes([_WAL]) and not any(map(has_content, siblings(self.path)))
 
-def _connect(path: Path, mode: str = "mode=rwc") -> sqlite3.Connection:
-    address = f"file:{str(path.absolute()).replace('%', '%25').replace('?', '%3f').replace('#', '%23')}?{mode}"
-    return sqlite3.connect(address, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    def make_plain(self) -> bool:
+        """Leave one plain file: checkpoint, back to DELETE mode; False while somebody reads it. Does not wait.
+
+        Raises:
+            LogDamaged: it cannot be.
+        """
+        try:
+            with translated(self.path, self._offsets), closing(connect(self.path, "mode=rw", timeout_s=0)) as db:
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                return bool(db.execute("PRAGMA journal_mode=DELETE").fetchone() == ("delete",))
+        except LogBusy:
+            return False
 
 
 def insertion(offset: Offset, record: Record, body: bytes | None, appended_at: int) -> tuple[object, ...]:
@@ -167,5 +231,5 @@ def insertion(offset: Offset, record: Record, body: bytes | None, appended_at: i
         poll.duplicate_of if poll else None,
         poll.body_sha256 if poll else None,
         None if body is None else len(body),
-        None if body is None else compressed(body),
+        None if body is None else bytes(_ZSTD.compress(body, asbytes=True)),
     )

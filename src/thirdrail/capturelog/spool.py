@@ -4,22 +4,21 @@ Days only move forward: a clock that steps back stays in the newest file. One pr
 lock; readers use short transactions and are always welcome, on a read-only disk too.
 """
 
-import fcntl
-import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
-import msgspec
-
+from thirdrail.capturelog import append_lock, retention
+from thirdrail.capturelog.acknowledged import Acknowledged
+from thirdrail.capturelog.birth import ensure_identity, identity
+from thirdrail.capturelog.filling_in import filled_in
+from thirdrail.capturelog.opening import remove
 from thirdrail.capturelog.reading_back import within_reach
-from thirdrail.capturelog.segment import Row, Segment, insertion, translated
+from thirdrail.capturelog.segment import Row, Segment, insertion
 from thirdrail.errors import LogBusy, LogDamaged
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Entry, Offset, Poll, Position, Record, Settings
@@ -28,76 +27,90 @@ LEAP = 1_000_000
 """How far a log jumps ahead after damage, so that no offset is ever given twice."""
 
 PARTITION = "0"
-KEEP_BELOW_ACKNOWLEDGED_US = 3_600_000_000
-_DAY_US = 86_400_000_000
+_ABOVE_ALL = 2**62
+_PAGE = 64  # rows per transaction: at 120 kB a body, a few megabytes and about ten milliseconds
+_BODIES_KEPT = 64  # of those that duplicates name, while one call reads
 
 
 class SegmentFacts(NamedTuple):
-    """What ``captures list --segments`` shows of one file."""
+    """What ``captures list --segments`` shows of one file; ``closed`` means one plain file that may be copied."""
 
     path: Path
     first: Offset
     last: Offset | None
     bytes: int
     damage: str | None
+    closed: bool
 
 
 class Spool:
-    """A directory of day files. ``append`` blocks until the disk has the records; see the protocol for the rest."""
+    """A directory of day files. ``append`` blocks until the disk has the records; see the protocol for the rest.
+
+    One thread appends; any number may read, here and in other processes: every read opens its own connection.
+    """
 
     partitions = (PARTITION,)
 
     def __init__(self, directory: Path, clock: Clock, log_id: str, lock: int | None) -> None:
         self._directory, self._clock, self.log_id, self._lock = directory, clock, log_id, lock
+        self._acknowledged = Acknowledged(directory / "acknowledged.sqlite")
         self._writer: sqlite3.Connection | None = None
         self._newest: Segment | None = None
         self._next = 0
+        self._to_close: list[Segment] = []
 
     @classmethod
     def open(cls, directory: Path, clock: Clock, *, writable: bool) -> "Spool":
         """Give the spool in a directory; ``writable`` makes it when missing and takes the append lock.
 
+        When the newest file is damaged, a writable spool goes on in a new one a million offsets above.
+
         Raises:
-            LogBusy: another process appends, or there is no log and none may be made.
+            LogBusy: another process appends.
+            LogDamaged: there is no log and none may be made.
         """
-        identity = directory / "log_id"
-        lock = None
-        if writable:
-            directory.mkdir(parents=True, exist_ok=True)
-            lock = _take_lock(directory / "append.lock")
-            if not identity.exists():
-                _write_durably(identity, uuid4().hex[:12])
-        if not identity.exists():
-            raise LogDamaged(
-                f"{directory} holds no capture log", hint="give a data folder that replay or run has filled"
-            )
-        return cls(directory, clock, identity.read_text().strip(), lock)
+        if not writable:
+            return cls(directory, clock, identity(directory), None)
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = append_lock.take(directory / "append.lock", clock.now())
+        try:
+            spool = cls(directory, clock, ensure_identity(directory), lock)
+            spool._resume()
+        except BaseException:
+            os.close(lock)
+            raise
+        return spool
 
     def segments(self) -> list[Segment]:
         """Give the day files in order of their first offset."""
-        return sorted((Segment(path) for path in self._directory.glob("*_*.sqlite")), key=lambda found: found.first)
+        return Segment.listed(self._directory)
 
     def append(self, partition: str, records: Sequence[tuple[Record, bytes | None]]) -> list[Offset]:
-        """Append in one transaction; see the protocol. Digest and size of a body are filled in."""
+        """Append in one transaction; see the protocol. Digest and size of a body are filled in.
+
+        When the newest file cannot be written any more, goes on in a new one a million offsets above.
+
+        Raises:
+            ValueError: a duplicate with a body, or a digest that is not the body's.
+            LogDamaged: nor can a new file; nothing was appended.
+        """
         _check(partition)
         now = self._clock.now()
-        db = self._writing(now)
-        segment = self._newest
-        assert segment is not None  # noqa: S101 - _writing sets it
-        whole = [(_with_digest(record, body), body) for record, body in records]
+        whole = [(filled_in(record, body), body) for record, body in records]
+        try:
+            return self._insert(whole, now)
+        except LogDamaged:
+            if self._newest is None or self._next == self._newest.first:
+                raise  # a file that never held anything: another one would fare no better
+            self._leap(self._newest)
+            return self._insert(whole, now)
+
+    def _insert(self, whole: list[tuple[Record, bytes | None]], now: int) -> list[Offset]:
+        segment, db = self._writing(now)
         rows = [insertion(self._next + place, record, body, now) for place, (record, body) in enumerate(whole)]
-        with translated(segment.path):
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                db.executemany(f"INSERT INTO records VALUES ({','.join('?' * 11)})", rows)
-                db.execute("COMMIT")
-            except sqlite3.Error:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
-        offsets = list(range(self._next, self._next + len(rows)))
+        segment.insert(db, rows)
         self._next += len(rows)
-        return offsets
+        return list(range(self._next - len(rows), self._next))
 
     def first(self, partition: str) -> Position:
         """The lowest offset still held."""
@@ -113,40 +126,74 @@ class Spool:
             return segment.first if last is None else last + 1
         return 0
 
-    def read(self, partition: str, position: Position, limit: int, max_bytes: int = 64 << 20) -> list[Entry]:
-        """Entries from a position; see the protocol."""
+    def count(self, partition: str, position: Position) -> int:
+        """How many records lie at or above a position."""
         _check(partition)
-        segments = self.segments()
+        reached = [each for each in self.segments() if each.above is None or each.above > position]
+        query = "SELECT count(*) FROM records WHERE offset >= ?"
+        found = 0
+        for segment in reached:
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                found += segment.number(query, position) or 0
+        return found
+
+    def read(self, partition: str, position: Position, limit: int, max_bytes: int = 64 << 20) -> list[Entry]:
+        """Entries from a position; see the protocol. What lies before damage is given first, then it is raised."""
+        _check(partition)
         found: list[Entry] = []
         size = 0
-        for place, segment in enumerate(segments):
-            above = segments[place + 1].first if place + 1 < len(segments) else None
-            if above is not None and position >= above:
-                continue
-            while len(found) < limit:
-                rows = segment.rows("offset >= ? ORDER BY offset", (position,), min(64, limit - len(found)))
-                if not rows:
+        try:
+            for entry in self._entries(position, limit):
+                size += len(entry.body or b"")
+                if found and size > max_bytes:
                     break
-                for entry in map(self._whole, rows):
-                    size += len(entry.body or b"")
-                    if found and size > max_bytes:
-                        return found
-                    found.append(entry)
-                position = rows[-1].offset + 1
+                found.append(entry)
+        except LogDamaged:
+            if not found:
+                raise
         return found
+
+    def _entries(self, position: Position, limit: int) -> Iterator[Entry]:
+        named: dict[Offset, bytes | None] = {}
+        for segment, rows in self._pages(position, limit):
+            for row in rows:
+                yield self._whole(segment, row, named)
+
+    def _pages(self, position: Position, limit: int, *, bodies: bool = True) -> Iterator[tuple[Segment, list[Row]]]:
+        """Give rows from a position, a page per transaction; up to damage one by one."""
+        left = limit
+        for segment in self.segments():
+            if segment.above is not None and position >= segment.above:
+                continue
+            while left > 0 and (rows := _page(segment, position, min(_PAGE, left), bodies=bodies)):
+                yield segment, rows
+                left -= len(rows)
+                position = rows[-1].offset + 1
 
     def read_back(self, partition: str, feed_id: str, origin: str, below: Position, seconds: int) -> list[Entry]:
         """Polls of one feed and origin within reach below an offset; see the protocol."""
         _check(partition)
-        without_bodies = within_reach(self._newest_first(feed_id, origin, below), seconds)
-        return [self.entry(entry.offset) for entry in without_bodies]
+        reached = within_reach(self._newest_first(feed_id, origin, below), seconds)
+        if not reached:
+            return []
+        found: list[Entry] = []
+        named: dict[Offset, bytes | None] = {}
+        position, last = reached[0].offset, reached[-1].offset
+        for segment in self.segments():
+            if segment.first > last or (segment.above is not None and position >= segment.above):
+                continue
+            where = "feed_id = ? AND origin = ? AND offset BETWEEN ? AND ? ORDER BY offset"
+            while rows := _rows(segment, where, (feed_id, origin, position, last), _PAGE):
+                found += [self._whole(segment, row, named) for row in rows]
+                position = rows[-1].offset + 1
+        return found
 
     def _newest_first(self, feed_id: str, origin: str, below: Position) -> Iterator[Entry]:
         for segment in reversed(self.segments()):
             position = below
             while segment.first < position:
                 where = "feed_id = ? AND origin = ? AND offset < ? ORDER BY offset DESC"
-                rows = segment.rows(where, (feed_id, origin, position), 100, bodies=False)
+                rows = _rows(segment, where, (feed_id, origin, position), 100, bodies=False)
                 if not rows:
                     break
                 yield from (Entry(row.offset, row.record, None) for row in rows)
@@ -155,66 +202,51 @@ class Spool:
     def settings_before(self, partition: str, position: Position) -> Settings | None:
         """The last settings record below a position, also when its day is gone."""
         _check(partition)
-        for segment in reversed(self.segments()):
-            if segment.first < position or segment.first == self.first(partition):
+        segments = self.segments()
+        place = max(0, sum(segment.first <= position for segment in segments) - 1)
+        for segment in segments[place:]:
+            try:
                 return segment.settings_before(position)
+            except FileNotFoundError:  # deleted meanwhile: the next file has them from it
+                continue
         return None
 
     def acknowledge(self, reader: str, partition: str, position: Position) -> None:
         """Note a reader's position in a small file of its own; it never goes back."""
         _check(partition)
-        path = self._directory / "acknowledged.sqlite"
-        with translated(path), closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as db:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
-            db.execute("CREATE TABLE IF NOT EXISTS positions (reader TEXT PRIMARY KEY, position INTEGER NOT NULL)")
-            db.execute(
-                "INSERT INTO positions VALUES (?, ?) "
-                "ON CONFLICT (reader) DO UPDATE SET position = max(position, excluded.position)",
-                (reader, position),
-            )
+        self._acknowledged.note(reader, position)
 
     def acknowledgements(self) -> dict[str, Position]:
         """Give each reader's acknowledged position."""
-        path = self._directory / "acknowledged.sqlite"
-        if not path.exists():
-            return {}
-        with translated(path), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as db:
-            return dict(db.execute("SELECT reader, position FROM positions"))
+        return self._acknowledged.positions()
 
     def find_body(self, feed_id: str, sha256: str) -> Offset | None:
-        """Give the offset of a feed's capture that holds this body; None when the log has none."""
+        """Give the offset of a feed's capture, of any origin, that holds this body; None when the log has none."""
+        query = "SELECT offset FROM records WHERE sha256 = ? AND feed_id = ? AND body IS NOT NULL LIMIT 1"
         for segment in reversed(self.segments()):
-            found = segment.value(
-                "SELECT offset FROM records WHERE sha256 = ? AND feed_id = ? AND body IS NOT NULL LIMIT 1",
-                sha256,
-                feed_id,
-            )
+            try:
+                found = segment.number(query, sha256, feed_id)
+            except FileNotFoundError:
+                continue
             if found is not None:
-                return int(str(found))
+                return found
         return None
 
     def headers(self, position: Position, limit: int) -> list[Entry]:
         """Give records from a position without their bodies."""
-        found: list[Entry] = []
-        for segment in self.segments():
-            rows = segment.rows("offset >= ? ORDER BY offset", (position,), limit - len(found), bodies=False)
-            found += [Entry(row.offset, row.record, None) for row in rows]
-            if len(found) >= limit:
-                break
-        return found
+        pages = self._pages(position, limit, bodies=False)
+        return [Entry(row.offset, row.record, None) for _, rows in pages for row in rows]
 
     def entry(self, offset: Offset) -> Entry:
         """Give one record with its body.
 
         Raises:
-            LogDamaged: the log holds no such offset.
+            LogDamaged: the log holds no such offset, or cannot read it.
         """
         for segment in reversed(self.segments()):
             if segment.first <= offset:
-                rows = segment.rows("offset = ?", (offset,), 1)
-                if rows:
-                    return self._whole(rows[0])
+                for row in _rows(segment, "offset = ?", (offset,), 1):
+                    return self._whole(segment, row, {})
                 break
         raise LogDamaged(f"the log holds no offset {offset}", hint="thirdrail captures list shows what it holds")
 
@@ -222,152 +254,155 @@ class Spool:
         """Give what is known of each file; a damaged one is named, the others are read."""
         found = []
         for segment in self.segments():
-            last, damage = None, None
+            last, damage, closed = None, None, False
             try:
-                last = segment.last()
+                last, closed = segment.last(), segment.is_plain()
             except LogDamaged as error:
                 damage = str(error)
-            found.append(SegmentFacts(segment.path, segment.first, last, segment.path.stat().st_size, damage))
+            except FileNotFoundError:
+                continue
+            found.append(SegmentFacts(segment.path, segment.first, last, segment.space(), damage, closed))
         return found
 
     def skip(self, at_least: Position) -> Position:
-        """Go on one million offsets above the log's end or ``at_least``; give the next offset."""
-        settings = self.settings_before(PARTITION, self.end(PARTITION))
-        target = (max(self.end(PARTITION), at_least) // LEAP + 1) * LEAP
-        self._roll(self._day(self._clock.now()), target, settings)
+        """Go on at the next full million above the log's end and ``at_least``; give the next offset.
+
+        Durable when it returns: a new file begins there.
+        """
+        self._writing(self._clock.now())
+        target = (max(self._next, at_least) // LEAP + 1) * LEAP
+        self._roll(self._clock.now(), target)
         return target
 
     def expire(self, now: int, *, days: float, size: int) -> list[Path]:
         """Delete whole day files that are too old or too many bytes and that nobody needs; give their paths.
 
-        Never the newest, never one that reaches into the hour below an acknowledgement, never one whose body
-        a kept duplicate names, and nothing at all while no reader has acknowledged anything.
+        See :func:`retention.expired`; nothing at all while no reader has acknowledged anything.
+
+        Raises:
+            LogBusy: this log was opened for reading.
         """
+        self._require_lock()
         acknowledged = self.acknowledgements()
-        segments = self.segments()
         if not acknowledged:
             return []
-        lowest = min(acknowledged.values())
-        total = sum(segment.path.stat().st_size for segment in segments)
-        deleted: list[Path] = []
-        for segment, after in pairwise(segments):
-            is_old = _last_append(segment) < now - days * _DAY_US
-            if not (is_old or total > size) or self._is_needed(segment, after.first, lowest, segments):
-                break
-            total -= segment.path.stat().st_size
-            segment.path.unlink()
-            deleted.append(segment.path)
-        return deleted
-
-    def _is_needed(self, segment: Segment, above: Position, lowest: Position, segments: list[Segment]) -> bool:
-        if lowest < above:
-            return True
-        at_lowest = next((s for s in reversed(segments) if s.first <= lowest), segments[0])
-        appended = at_lowest.value("SELECT min(appended_at) FROM records WHERE offset >= ?", lowest)
-        if appended is not None and _last_append(segment) > int(str(appended)) - KEEP_BELOW_ACKNOWLEDGED_US:
-            return True
-        query = "SELECT 1 FROM records WHERE duplicate_of >= ? AND duplicate_of < ? LIMIT 1"
-        return any(s.value(query, segment.first, above) is not None for s in segments if s.first >= above)
+        gone = retention.expired(self.segments(), min(acknowledged.values()), now, days=days, size=size)
+        for segment in gone:
+            remove(segment.path)
+        return [segment.path for segment in gone]
 
     def close(self) -> None:
-        """Release files and the lock; repeating is harmless."""
+        """Release files and the lock, leaving plain files if nobody reads them; repeating is harmless."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
+            if self._newest is not None:
+                self._to_close.append(self._newest)
+            self._close_days()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
-    def _whole(self, row: Row) -> Entry:
+    def _whole(self, segment: Segment, row: Row, named: dict[Offset, bytes | None]) -> Entry:
+        """Give a row's entry; ``named`` remembers the bodies that duplicates name, while one call reads."""
         poll = row.record
-        if isinstance(poll, Poll) and poll.duplicate_of is not None:
-            return Entry(row.offset, poll, self.entry(poll.duplicate_of).body)
-        return row.entry()
+        if not isinstance(poll, Poll) or poll.duplicate_of is None:
+            return Entry(row.offset, row.record, segment.body(row))
+        if poll.duplicate_of not in named:
+            if len(named) >= _BODIES_KEPT:
+                named.clear()
+            named[poll.duplicate_of] = self.entry(poll.duplicate_of).body
+        return Entry(row.offset, poll, named[poll.duplicate_of])
 
-    def _day(self, now: int) -> str:
-        return datetime.fromtimestamp(now / 1_000_000, UTC).strftime("%Y-%m-%d")
-
-    def _writing(self, now: int) -> sqlite3.Connection:
-        """Give the appending connection, in today's file; a day never moves back."""
+    def _require_lock(self) -> None:
         if self._lock is None:
-            raise LogBusy("this log was opened for reading")
+            raise LogBusy("this log was opened for reading, or is closed")
+
+    def _resume(self) -> None:
+        """Go on in the newest file, if there is one; in a new one above it when it is damaged."""
+        segments = self.segments()
+        self._to_close = segments[:-1]
+        self._close_days()
+        for segment in segments[-1:]:
+            try:
+                last = segment.last()
+                self._writer, self._newest = segment.writer(), segment
+                self._next = segment.first if last is None else last + 1
+            except LogDamaged:
+                self._leap(segment)
+
+    def _writing(self, now: int) -> tuple[Segment, sqlite3.Connection]:
+        """Give today's file and the connection that appends to it; a day never moves back."""
+        self._require_lock()
+        if self._newest is None or _day(now) > self._newest.day:
+            self._roll(now, self._next)
+        elif self._to_close:
+            self._close_days()
+        assert self._newest is not None  # noqa: S101 - set by _roll
         if self._writer is None:
-            segments = self.segments()
-            if not segments:
-                self._roll(self._day(now), 0, None)
-            else:
-                self._open_newest(segments[-1], now)
-        assert self._newest is not None  # noqa: S101 - set by both branches
-        if self._day(now) > self._newest.day:
-            self._roll(self._day(now), self._next, self.settings_before(PARTITION, self._next))
-        assert self._writer is not None  # noqa: S101 - set by _roll or _open_newest
-        return self._writer
+            self._writer = self._newest.writer()
+        return self._newest, self._writer
 
-    def _open_newest(self, segment: Segment, now: int) -> None:
-        """Go on in the newest file; when it is damaged, in a new one a million offsets above."""
-        try:
-            last = segment.last()
-            self._writer, self._newest = segment.writer(), segment
-            self._next = segment.first if last is None else last + 1
-        except LogDamaged:
-            self._roll(max(self._day(now), segment.day), (segment.first // LEAP + 2) * LEAP, None)
+    def _leap(self, damaged: Segment) -> None:
+        """Leave a file that cannot be written; go on above every offset that it can hold, known or not."""
+        given = max(self._next, damaged.end_at_most())
+        self._newest = damaged
+        self._roll(self._clock.now(), (given // LEAP + 2) * LEAP)
 
-    def _roll(self, day: str, first: Offset, settings: Settings | None) -> None:
-        if self._writer is not None and self._newest is not None:
-            self._newest.close_day(self._writer)
-            self._writer = None
-        self._newest = Segment.create(self._directory, day, first, settings, self.log_id)
-        _sync_directory(self._directory)
-        self._writer, self._next = self._newest.writer(), first
+    def _roll(self, now: int, first: Offset) -> None:
+        """Go on in a new file; only when it is whole is the old one left."""
+        day = _day(now) if self._newest is None else max(_day(now), self._newest.day)
+        new = Segment.create(self._directory, day, first, self._settings_so_far(), self.log_id)
+        if self._writer is not None:
+            self._writer.close()
+        if self._newest is not None:
+            self._to_close.append(self._newest)
+        self._newest, self._writer, self._next = new, None, first
+        self._close_days()
+
+    def _settings_so_far(self) -> Settings | None:
+        """Give the last settings that can be read, past damaged files: each file knows those before it."""
+        for segment in reversed(self.segments()):
+            try:
+                return segment.settings_before(_ABOVE_ALL)
+            except LogDamaged:
+                continue
+        return None
+
+    def _close_days(self) -> None:
+        """Make left files plain; one that is being read is tried again at the next append."""
+        self._to_close = [segment for segment in self._to_close if not _is_closed(segment)]
 
 
-def _last_append(segment: Segment) -> int:
-    found = segment.value("SELECT max(appended_at) FROM records")
-    return 0 if found is None else int(str(found))
+def _is_closed(segment: Segment) -> bool:
+    try:
+        return segment.is_plain() or segment.make_plain()
+    except (LogDamaged, FileNotFoundError):
+        return True  # nothing more can be done about it
 
 
-def _with_digest(record: Record, body: bytes | None) -> Record:
-    if body is None or not isinstance(record, Poll):
-        return record
-    digest = record.body_sha256 or hashlib.sha256(body).hexdigest()
-    return msgspec.structs.replace(record, body_sha256=digest, body_bytes=len(body))
+def _page(segment: Segment, position: Position, limit: int, *, bodies: bool) -> list[Row]:
+    where = "offset >= ? ORDER BY offset"
+    try:
+        return _rows(segment, where, (position,), limit, bodies=bodies)
+    except LogDamaged:
+        return _rows(segment, where, (position,), 1, bodies=bodies)
+
+
+def _rows(
+    segment: Segment, where: str, parameters: tuple[object, ...], limit: int, *, bodies: bool = True
+) -> list[Row]:
+    """Give a segment's rows; none when retention has deleted it meanwhile."""
+    try:
+        return segment.rows(where, parameters, limit, bodies=bodies)
+    except FileNotFoundError:
+        return []
+
+
+def _day(now: int) -> str:
+    return datetime.fromtimestamp(now / 1_000_000, UTC).strftime("%Y-%m-%d")
 
 
 def _check(partition: str) -> None:
     if partition != PARTITION:
         raise ValueError(f"the spool has one partition, {PARTITION!r}, not {partition!r}")
-
-
-def _take_lock(path: Path) -> int:
-    """Take the append lock; the file says who holds it.
-
-    Raises:
-        LogBusy: naming the process and since when.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
-        os.close(descriptor)
-        raise LogBusy(f"already running: {holder}", hint="readers (sql, tables, audit) work beside it") from error
-    os.ftruncate(descriptor, 0)
-    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    os.write(descriptor, f"process {os.getpid()} since {since}".encode())
-    return descriptor
-
-
-def _write_durably(path: Path, text: str) -> None:
-    with path.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

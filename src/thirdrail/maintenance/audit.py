@@ -130,7 +130,7 @@ class Audit:
         committed = self._positions[FEED_MESSAGES.name]
         start = first if since is None else self._start_at(since, first)
         self._report.window = {"start": start, "end": committed, "log_first": first, "log_end": end}
-        self._report.pending = max(0, end - committed)
+        self._report.pending = self._log.count(self._partition, committed)
         processor = Processor(self._log, self._partition, start, self._feeds)
         position = start
         while position < committed:
@@ -139,7 +139,7 @@ class Audit:
             ]
             if not entries:
                 break
-            self._span(processor, entries, position, entries[-1].offset + 1, is_log_whole=first == self._birth())
+            self._span(processor, entries, position, entries[-1].offset + 1, is_log_whole=first == 0)
             position = entries[-1].offset + 1
             self._progress(position - start, committed - start)
         self._beyond(position if position > start else committed)
@@ -147,9 +147,6 @@ class Audit:
         self._foreign()
         self._report.ok = self._report.faults == 0 and self._report.captures > 0
         return self._report
-
-    def _birth(self) -> int:
-        return getattr(self._log, "birth", 0)
 
     def _start_at(self, since: int, first: int) -> int:
         position = first

@@ -62,6 +62,10 @@ class CaptureLog(Protocol):
         """One above the highest offset ever given (0 for a new log)."""
         ...
 
+    def count(self, partition: str, position: Position) -> int:
+        """How many records lie at or above a position: a reader's lag (offsets need not be dense)."""
+        ...
+
     def read(self, partition: str, position: Position, limit: int, max_bytes: int = 64 << 20) -> list[Entry]:
         """At most ``limit`` entries at or above ``position`` in order, at least one if there is one.
 

@@ -43,10 +43,10 @@ GROUP BY ALL
 """
 
 _LATE = "(as_of_feed_timestamp - first_stop_time_at)"
-_AGE = "date_diff('second', vehicle_at, as_of_feed_timestamp)"
+_AGE = "date_sub('second', vehicle_at, as_of_feed_timestamp)"
 MOMENTS: dict[str, dict[str, str]] = {
     STOP_TIME_UPDATES.name: {
-        "seconds_to_arrival": "date_diff('second', as_of_feed_timestamp, coalesce(arrival_at, departure_at))::INTEGER"
+        "seconds_to_arrival": "date_sub('second', as_of_feed_timestamp, coalesce(arrival_at, departure_at))::INTEGER"
     },
     TRIP_UPDATES.name: {
         "is_stale": f"{_LATE} > INTERVAL 30 MINUTE",
@@ -91,7 +91,14 @@ WHERE change_kind <> 'removed'
 """
 
 
-AS_OF_MACROS = tuple(as_of_macro(table) for table in PICTURE_TABLES)
+AS_OF = """
+CREATE MACRO as_of(tbl, t) AS TABLE
+SELECT * FROM query('FROM ' || tbl || '_as_of(TIMESTAMPTZ ''' || t::TIMESTAMPTZ::VARCHAR || ''')')
+"""
+
+MACROS: tuple[str, ...] = (PICTURES_AT, *(as_of_macro(table) for table in PICTURE_TABLES), AS_OF)
+"""In the order in which they must be made."""
+
 _NOW = "'infinity'::TIMESTAMPTZ"
 
 VIEWS: tuple[View, ...] = (

@@ -4,7 +4,7 @@
 until their capture is complete everywhere.
 """
 
-import re
+from collections.abc import Iterable
 
 import duckdb
 import pyarrow as pa
@@ -13,12 +13,11 @@ from pyiceberg.exceptions import NoSuchTableError
 
 from thirdrail.errors import NoDataYet, QueryError
 from thirdrail.model.tables import FEED_MESSAGES, TABLES
-from thirdrail.query.views import AS_OF_MACROS, PICTURES_AT, VIEWS
+from thirdrail.query.views import MACROS, VIEWS
 from thirdrail.schedule.stations import NAMES, subway_table
 from thirdrail.sinks.iceberg.files import local_path
 from thirdrail.sinks.iceberg.reader import PinnedTable, pin
 
-_AS_OF = re.compile(r"\bas_of\s*\(\s*'(\w+)'\s*,", re.IGNORECASE)
 _DUCK_TYPES = {
     "string": "VARCHAR",
     "int": "INTEGER",
@@ -30,6 +29,13 @@ _DUCK_TYPES = {
     "timestamptz": "TIMESTAMPTZ",
     "list<string>": "VARCHAR[]",
 }
+_VANISHED = (duckdb.IOException, duckdb.PermissionException, FileNotFoundError)
+"""What a reader hears of a data file or manifest that another program has deleted.
+
+A locked connection looks for a missing file's name as a folder, and is not permitted to.
+"""
+
+_ENDLESS = (1 << 63) - 1
 _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
@@ -49,12 +55,17 @@ class Warehouse:
             NoDataYet: there are no tables.
         """
         _refuse_writing(query)
-        rewritten = _AS_OF.sub(r"\1_as_of(", query)
         try:
-            return self._run(rewritten)
-        except duckdb.IOException:
-            return self._run(rewritten)
+            return self._run(query)
+        except _VANISHED:
+            return self._run_again(query)
         except duckdb.Error as error:
+            raise QueryError(str(error).strip()) from error
+
+    def _run_again(self, query: str) -> pa.Table:
+        try:
+            return self._run(query)
+        except (duckdb.Error, *_VANISHED) as error:
             raise QueryError(str(error).strip()) from error
 
     def _run(self, query: str) -> pa.Table:
@@ -62,20 +73,24 @@ class Warehouse:
             return connection.sql(query).to_arrow_table()
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """Give a DuckDB connection that holds the tables, views and macros, pinned; it cannot write to the disk."""
+        """Give a DuckDB connection that holds the tables, views and macros, pinned.
+
+        It can open the pinned data files and nothing else, and writes nothing to the disk.
+        """
         pinned = self._pin()
         connection = duckdb.connect(":memory:")
         connection.execute("SET TimeZone='UTC'")
-        common = {log_id: position for (log_id, _), position in pinned[FEED_MESSAGES.name].positions.items()}
+        limit = _common_position(pinned[FEED_MESSAGES.name])
         for name, table in pinned.items():
-            _register(connection, name, table, common)
+            _register(connection, name, table, limit)
         for name in NAMES:
             connection.register(f"_{name}", subway_table(name))
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name}")
-        for macro in (PICTURES_AT, *AS_OF_MACROS):
+        for macro in MACROS:
             connection.execute(macro)
         for view in VIEWS:
             connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
+        _lock(connection, pinned.values())
         return connection
 
     def _pin(self) -> dict[str, PinnedTable]:
@@ -91,13 +106,24 @@ def open_warehouse(catalog: Catalog) -> Warehouse:
     return Warehouse(catalog)
 
 
-def _register(connection: duckdb.DuckDBPyConnection, name: str, pinned: PinnedTable, common: dict[str, int]) -> None:
+def _common_position(messages: PinnedTable) -> str:
+    """Give the SQL of a row's limit: the position of its log that every table has reached.
+
+    A log that ``feed_messages`` does not know yet has no such position. Rows without any position were
+    written by another program, which left no way to tell what is complete.
+    """
+    if not messages.positions:
+        return str(_ENDLESS if messages.files else 0)
+    limits = " ".join(f"WHEN {_quoted(log_id)} THEN {end}" for (log_id, _), end in messages.positions.items())
+    return f"CASE capture_log {limits} ELSE 0 END"
+
+
+def _register(connection: duckdb.DuckDBPyConnection, name: str, pinned: PinnedTable, limit: str) -> None:
     """Make a view of one table's files, found by field id, with the rows above the common position left out."""
     if not pinned.files:
         connection.register(f"_{name}", pinned.table.arrow_schema.empty_table())
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name}")
         return
-    files = ", ".join(_quoted(str(local_path(file.file_path))) for file in pinned.files)
     fields = ", ".join(
         f"{place}: {{name: '{column.name}', type: '{_DUCK_TYPES[column.type]}', default_value: NULL}}"
         for place, column in enumerate(pinned.table.columns, start=1)
@@ -107,9 +133,22 @@ def _register(connection: duckdb.DuckDBPyConnection, name: str, pinned: PinnedTa
         if "restored_by_offset" in pinned.table.names()
         else "capture_offset"
     )
-    limits = " ".join(f"WHEN {_quoted(log_id)} THEN {position}" for log_id, position in common.items())
-    where = f"WHERE {record} < CASE capture_log {limits} ELSE 9223372036854775807 END" if limits else ""
-    connection.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{files}], schema=MAP {{{fields}}}) {where}")
+    read = f"read_parquet([{_paths(pinned)}], schema=MAP {{{fields}}})"
+    connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {read} WHERE {record} < {limit}")
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, pinned: Iterable[PinnedTable]) -> None:
+    """Leave a connection the pinned files alone: no other file, no network, no spilling, and no way back."""
+    files = ", ".join(paths for table in pinned if (paths := _paths(table)))
+    connection.execute(f"SET allowed_paths=[{files}]")
+    # The folder for spilling stays open to reading and writing, whatever else is closed.
+    connection.execute("SET temp_directory=''")
+    connection.execute("SET enable_external_access=false")
+    connection.execute("SET lock_configuration=true")
+
+
+def _paths(pinned: PinnedTable) -> str:
+    return ", ".join(_quoted(str(local_path(file.file_path))) for file in pinned.files)
 
 
 def _quoted(text: str) -> str:
