@@ -28,7 +28,10 @@ from thirdrail.sinks.iceberg.catalog import open_catalog
 from thirdrail.sinks.iceberg.sink import IcebergSink, IcebergWriter
 
 ROUNDS = 3
-FEEDS = {"subway": Feed("subway", "subway", "", ""), "bus": Feed("bus", "bus", "", "")}
+FEEDS = {
+    "subway": Feed(id="subway", family="subway", url="", meaning=""),
+    "bus": Feed(id="bus", family="bus", url="", meaning=""),
+}
 MESSAGES = {"subway": 40, "bus": 6}
 EVERY_S = 30
 WANTED = {"subway": 250_000, "bus": 400_000}

@@ -4,6 +4,7 @@ No file is needed: every key has a default, with its reason beside it. Secrets n
 """
 
 import tomllib
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from textwrap import wrap
@@ -14,6 +15,7 @@ from msgspec import Meta
 
 from thirdrail.errors import ConfigError
 from thirdrail.model.feeds import BY_ID as FEEDS
+from thirdrail.model.feeds import ON, Feed, feed_taken_in
 from thirdrail.model.rules import ACTIONS
 from thirdrail.model.rules import BY_ID as RULES
 
@@ -38,6 +40,34 @@ class SpoolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     ] = None
 
 
+class PollerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How feeds are asked. A poll as a whole may take as long as the feed's interval, at least 10 s."""
+
+    connect_timeout_seconds: Annotated[
+        float, Meta(gt=0, description="to reach a server; the MTA's answer within a fraction of a second")
+    ] = 5.0
+    read_timeout_seconds: Annotated[
+        float, Meta(gt=0, description="between two pieces of an answer; then the server has stopped")
+    ] = 10.0
+    max_body_mb: Annotated[
+        float,
+        Meta(gt=0, description="unpacked megabytes of one answer; the largest known, all buses, is under 10"),
+    ] = 32.0
+    requests_per_host: Annotated[
+        int, Meta(gt=0, description="connections to one host at a time; enough for eight feeds every 15 s")
+    ] = 4
+
+
+class FeedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One feed, where it is to differ from its declaration."""
+
+    enabled: Annotated[bool, Meta(description="false leaves the feed out of `run`")] = True
+    url: Annotated[str, Meta(description="another address, sent as it stands")] = ""
+    interval_seconds: Annotated[
+        Annotated[float, Meta(ge=1)] | None, Meta(description="between two polls; the declared one by default")
+    ] = None
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that can be configured."""
 
@@ -57,6 +87,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ] = 500_000
     batch_bytes: Annotated[int, Meta(gt=0, description="bytes of rows that close a batch early")] = 256 << 20
     spool: SpoolConfig = SpoolConfig()
+    poller: PollerConfig = PollerConfig()
+    feeds: Annotated[
+        dict[str, FeedConfig],
+        Meta(
+            description="by feed id: `enabled`, `url`, `interval_seconds` (seconds between two polls, from 1), "
+            "where they are to differ from the declaration (`thirdrail feeds list`)"
+        ),
+    ] = {}
     severities: Annotated[
         dict[str, dict[str, Action]],
         Meta(
@@ -81,6 +119,7 @@ def load(path: Path | None) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no TOML: {error}") from error
     _check_severities(raw.get("severities"), path)
+    _check_feeds(raw.get("feeds"), path)
     try:
         return msgspec.convert(raw, Config)
     except msgspec.ValidationError as error:
@@ -98,6 +137,43 @@ def _readable(message: str) -> str:
         near = get_close_matches(key, [name for name, _, _, _ in keys()], n=1)
         return f"{key}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
     return f"{where}: {text[:1].lower()}{text[1:]}" if where else text
+
+
+def polled(config: Config, only: Sequence[str] = ()) -> tuple[Feed, ...]:
+    """Give the feeds to poll, as configured; ``only`` names some of them.
+
+    Raises:
+        UnknownFeed, FeedOff: of those named.
+        ConfigError: nothing is left.
+    """
+    wanted = [feed_taken_in(feed_id) for feed_id in only] or ON
+    found = tuple(as_configured(feed, config) for feed in wanted if only or _of(feed, config).enabled)
+    if not found:
+        raise ConfigError("no feed is left to poll: every one is switched off", hint="feeds.<id>.enabled")
+    return found
+
+
+def as_configured(feed: Feed, config: Config) -> Feed:
+    """Give a feed with its configured address and interval."""
+    own = _of(feed, config)
+    return msgspec.structs.replace(
+        feed, url=own.url or feed.url, interval_seconds=own.interval_seconds or feed.interval_seconds
+    )
+
+
+def _of(feed: Feed, config: Config) -> FeedConfig:
+    return config.feeds.get(feed.id, FeedConfig())
+
+
+def _check_feeds(feeds: object, path: Path) -> None:
+    """Refuse feeds that there are not, and to switch on those that this version cannot take in."""
+    for feed_id, own in feeds.items() if isinstance(feeds, dict) else ():
+        if feed_id not in FEEDS:
+            near = get_close_matches(feed_id, FEEDS, n=3, cutoff=0.4)
+            hint = f"did you mean {', '.join(near)}?" if near else "thirdrail feeds list shows them"
+            raise ConfigError(f"{path}: feeds.{feed_id}: no feed has this id", hint=hint)
+        if FEEDS[feed_id].off and isinstance(own, dict) and own.get("enabled") is True:
+            raise ConfigError(f"{path}: feeds.{feed_id}.enabled: {FEEDS[feed_id].off}")
 
 
 def _check_severities(severities: object, path: Path) -> None:
@@ -183,7 +259,11 @@ def example() -> str:
     return "\n".join(lines)
 
 
-_EXAMPLES = {"severities": '{ "*" = { M012 = "reject" } }', "spool.reserve_gb": "2.5"}
+_EXAMPLES = {
+    "feeds": "{ subway_si = { enabled = false }, subway_l = { interval_seconds = 30 } }",
+    "severities": '{ "*" = { M012 = "reject" } }',
+    "spool.reserve_gb": "2.5",
+}
 """For keys whose default is that nothing stands there."""
 
 

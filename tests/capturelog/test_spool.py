@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.clock import FakeClock
+from thirdrail.capturelog import append_lock
+from thirdrail.capturelog.segment import Segment
 from thirdrail.capturelog.spool import LEAP, PARTITION, Spool
 from thirdrail.errors import LogBusy, LogDamaged
 from thirdrail.model.records import Poll, Settings
@@ -159,14 +161,16 @@ def test_a_file_that_was_not_born_is_no_file(tmp_path: Path) -> None:
     clock = FakeClock()
     spool = opened(tmp_path, clock)
     spool.append(PARTITION, [(poll(1), b"a")])
-    half_born = sqlite3.connect(tmp_path / "newborn.tmp")
+    half_born = sqlite3.connect(tmp_path / "newborn-1.tmp")
     half_born.execute("CREATE TABLE meta (other)")
     half_born.close()
 
     assert reader_of(tmp_path).end(PARTITION) == 1
     clock.advance(DAY)
     assert spool.append(PARTITION, [(poll(2), b"b")]) == [1]
-    assert not (tmp_path / "newborn.tmp").exists()
+    spool.close()
+    opened(tmp_path, clock)
+    assert not (tmp_path / "newborn-1.tmp").exists()
 
 
 def test_a_damaged_day_is_named_and_the_others_stay_readable(tmp_path: Path) -> None:
@@ -259,3 +263,31 @@ def test_reading_changes_nothing_in_the_folder(tmp_path: Path) -> None:
     assert [fact.closed for fact in reader.facts()] == [True, True]
     reader.close()
     assert listing(tmp_path) == before
+
+
+def test_two_that_append_although_a_lock_should_prevent_it_give_no_offset_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Safety never rests on the lock: across a change of day too, and when one was killed in the middle of it."""
+    monkeypatch.setattr(append_lock, "take", lambda path, _now: os.open(path, os.O_RDWR | os.O_CREAT))
+    clock = FakeClock()
+    one, other = opened(tmp_path, clock), opened(tmp_path, clock)
+    given = [one.append(PARTITION, [(poll(1), b"a")]), other.append(PARTITION, [(poll(2), b"b"), (poll(3), b"c")])]
+    clock.advance(DAY)
+    given += [other.append(PARTITION, [(poll(4), b"d")]), one.append(PARTITION, [(poll(5), b"e")])]
+    assert given == [[0], [1, 2], [3], [4]]
+    clock.advance(DAY)
+    create, killed = Segment.create, RuntimeError("killed between the mark and the file")
+
+    def die(*_: object) -> Segment:
+        raise killed
+
+    monkeypatch.setattr(Segment, "create", die)
+    with pytest.raises(RuntimeError):
+        one.append(PARTITION, [(poll(6), b"f")])
+    monkeypatch.setattr(Segment, "create", create)
+
+    assert other.append(PARTITION, [(poll(6), b"f")]) == [5]
+    assert [entry.offset for entry in one.read(PARTITION, 0, 100)] == [0, 1, 2, 3, 4, 5]
+    one.close()
+    other.close()

@@ -12,8 +12,8 @@ from thirdrail.pipeline.transform import Context, Rows, Stream, transform
 
 HEADER = 1_780_000_000
 FEEDS = {
-    "subway": Feed("subway", "subway", "", ""),
-    "bus": Feed("bus", "bus", "", ""),
+    "subway": Feed(id="subway", family="subway", url="", meaning=""),
+    "bus": Feed(id="bus", family="bus", url="", meaning=""),
 }
 
 

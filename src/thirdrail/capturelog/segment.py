@@ -6,6 +6,7 @@ SQLite notices a damaged page, not a flipped bit in a body.
 """
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -40,10 +41,18 @@ CREATE INDEX digest ON records (sha256) WHERE body IS NOT NULL;
 CREATE INDEX named ON records (duplicate_of) WHERE duplicate_of IS NOT NULL;
 """
 _INSERT = f"INSERT INTO records VALUES ({','.join('?' * 11)})"
-_NEWBORN = "newborn.tmp"
+NEWBORN = "newborn-{}.tmp"
 _FORMAT_PLACE = 18  # of SQLite's header: 1 rollback journal, 2 WAL
 _WAL = 2
 _ROW_BYTES_AT_LEAST = 20
+
+
+class Finished(Exception):
+    """Nothing is appended to this file any more; ``above`` is the next file's first offset."""
+
+    def __init__(self, above: Position) -> None:
+        super().__init__(above)
+        self.above = above
 
 
 class Row(NamedTuple):
@@ -79,8 +88,11 @@ class Segment:
         """Make a new day's file, durably: tables, first offset and the settings in force in one transaction.
 
         It gets its name when it is whole, so neither a kill nor a reader ever meets one without tables.
+
+        Raises:
+            FileExistsError: another process has made it.
         """
-        path, newborn = directory / f"{day}_{first:012d}.sqlite", directory / _NEWBORN
+        path, newborn = directory / f"{day}_{first:012d}.sqlite", directory / NEWBORN.format(os.getpid())
         remove(newborn)
         values = [("log_id", log_id.encode()), ("first", str(first).encode())]
         if settings is not None:
@@ -93,10 +105,16 @@ class Segment:
             db.executemany("INSERT INTO meta VALUES (?, ?)", values)
             db.execute("COMMIT")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        if path.exists():
-            raise LogDamaged(f"{path} is there already; a new day file would replace it")
+        try:
+            path.hardlink_to(newborn)  # a rename would replace what another process has made
+        except FileExistsError:
+            raise
+        except OSError as error:
+            with translated(path):
+                raise error from None
+        finally:
+            remove(newborn)
         with translated(path):
-            newborn.rename(path)
             sync_directory(directory)
         return cls(path)
 
@@ -184,18 +202,49 @@ class Segment:
                 raise
             return db
 
-    def insert(self, db: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
-        """Append rows of :func:`insertion` in one transaction; blocks until the disk has them, or none is there."""
+    def append(self, db: sqlite3.Connection, rows: list[tuple[object, ...]]) -> Offset:
+        """Append rows of :func:`columns` in one transaction; give the first one's offset.
+
+        Blocks until the disk has them; else none is there. The offset is asked of the file itself, so two
+        processes that append, although a lock should prevent it, never give one twice.
+
+        Raises:
+            Finished: the spool has gone on in another file.
+        """
+        with self._writing(db):
+            first = self._next(db)
+            db.executemany(_INSERT, [(first + place, *row) for place, row in enumerate(rows)])
+            return first
+
+    def finish(self, db: sqlite3.Connection, above: Position | None = None) -> Position:
+        """Let nothing be appended here any more; give the next file's first offset (``above``, by default dense).
+
+        Raises:
+            Finished: it was before.
+        """
+        with self._writing(db):
+            first = max(self._next(db), above or 0)
+            db.execute("INSERT INTO meta VALUES ('above', ?)", (str(first).encode(),))
+            return first
+
+    @contextmanager
+    def _writing(self, db: sqlite3.Connection) -> Iterator[None]:
         with translated(self.path, self._offsets):
             try:
                 db.execute("BEGIN IMMEDIATE")
-                db.executemany(_INSERT, rows)
+                yield
                 db.execute("COMMIT")
-            except sqlite3.Error:
+            except (sqlite3.Error, Finished):
                 if db.in_transaction:
                     with suppress(sqlite3.Error):
                         db.execute("ROLLBACK")
                 raise
+
+    def _next(self, db: sqlite3.Connection) -> Offset:
+        for (above,) in db.execute("SELECT value FROM meta WHERE name = 'above'"):
+            raise Finished(int(above))
+        (last,) = db.execute("SELECT max(offset) FROM records").fetchone()
+        return self.first if last is None else int(last) + 1
 
     def is_plain(self) -> bool:
         """Tell whether it is one file, complete without WAL or journal."""
@@ -217,11 +266,10 @@ class Segment:
             return False
 
 
-def insertion(offset: Offset, record: Record, body: bytes | None, appended_at: int) -> tuple[object, ...]:
-    """Give the values of one row."""
+def columns(record: Record, body: bytes | None, appended_at: int) -> tuple[object, ...]:
+    """Give the values of one row, without its offset."""
     poll = record if isinstance(record, Poll) else None
     return (
-        offset,
         record.__struct_config__.tag,
         poll.feed_id if poll else None,
         poll.origin if poll else None,

@@ -6,6 +6,7 @@ lock; readers use short transactions and are always welcome, on a read-only disk
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from thirdrail.capturelog.birth import ensure_identity, identity
 from thirdrail.capturelog.filling_in import filled_in
 from thirdrail.capturelog.opening import remove
 from thirdrail.capturelog.reading_back import within_reach
-from thirdrail.capturelog.segment import Row, Segment, insertion
+from thirdrail.capturelog.segment import NEWBORN, Finished, Row, Segment, columns
 from thirdrail.errors import LogBusy, LogDamaged
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Entry, Offset, Poll, Position, Record, Settings
@@ -46,7 +47,8 @@ class SegmentFacts(NamedTuple):
 class Spool:
     """A directory of day files. ``append`` blocks until the disk has the records; see the protocol for the rest.
 
-    One thread appends; any number may read, here and in other processes: every read opens its own connection.
+    Any thread may append, one at a time, or read; in other processes any number may read: every read opens its
+    own connection.
     """
 
     partitions = (PARTITION,)
@@ -58,6 +60,7 @@ class Spool:
         self._newest: Segment | None = None
         self._next = 0
         self._to_close: list[Segment] = []
+        self._appending = threading.RLock()
 
     @classmethod
     def open(cls, directory: Path, clock: Clock, *, writable: bool) -> "Spool":
@@ -96,21 +99,36 @@ class Spool:
         """
         _check(partition)
         now = self._clock.now()
-        whole = [(filled_in(record, body), body) for record, body in records]
-        try:
-            return self._insert(whole, now)
-        except LogDamaged:
-            if self._newest is None or self._next == self._newest.first:
-                raise  # a file that never held anything: another one would fare no better
-            self._leap(self._newest)
-            return self._insert(whole, now)
+        rows = [columns(filled_in(record, body), body, now) for record, body in records]
+        with self._appending:
+            try:
+                first = self._insert(rows, now)
+            except LogDamaged:
+                if self._newest is None or self._next == self._newest.first:
+                    raise  # a file that never held anything: another one would fare no better
+                self._leap(self._newest)
+                first = self._insert(rows, now)
+        return list(range(first, first + len(rows)))
 
-    def _insert(self, whole: list[tuple[Record, bytes | None]], now: int) -> list[Offset]:
-        segment, db = self._writing(now)
-        rows = [insertion(self._next + place, record, body, now) for place, (record, body) in enumerate(whole)]
-        segment.insert(db, rows)
-        self._next += len(rows)
-        return list(range(self._next - len(rows), self._next))
+    def _insert(self, rows: list[tuple[object, ...]], now: int) -> Offset:
+        while True:
+            segment, db = self._writing(now)
+            try:
+                first = segment.append(db, rows)
+            except Finished as finished:
+                self._follow(segment, finished.above)
+            else:
+                self._next = first + len(rows)
+                return first
+
+    def _follow(self, left: Segment, above: Position) -> None:
+        """Go on where another process has, or was about to when it was killed."""
+        newest = self.segments()[-1]
+        self._leave()
+        if newest.first >= above:
+            self._newest, self._next = newest, newest.first
+        else:
+            self._begin(max(_day(self._clock.now()), left.day), above)
 
     def first(self, partition: str) -> Position:
         """The lowest offset still held."""
@@ -129,12 +147,20 @@ class Spool:
     def count(self, partition: str, position: Position) -> int:
         """How many records lie at or above a position."""
         _check(partition)
-        reached = [each for each in self.segments() if each.above is None or each.above > position]
-        query = "SELECT count(*) FROM records WHERE offset >= ?"
+        return self._sum("SELECT count(*) FROM records WHERE offset >= ?", position)
+
+    def stored_bytes(self, partition: str, position: Position) -> int:
+        """Bytes of the records at or above a position as they lie on the disk, compressed."""
+        _check(partition)
+        query = "SELECT sum(length(record) + ifnull(length(body), 0)) FROM records WHERE offset >= ?"
+        return self._sum(query, position)
+
+    def _sum(self, query: str, position: Position) -> int:
         found = 0
-        for segment in reached:
-            with suppress(FileNotFoundError):  # deleted meanwhile
-                found += segment.number(query, position) or 0
+        for segment in self.segments():
+            if segment.above is None or segment.above > position:
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    found += segment.number(query, position) or 0
         return found
 
     def read(self, partition: str, position: Position, limit: int, max_bytes: int = 64 << 20) -> list[Entry]:
@@ -269,10 +295,11 @@ class Spool:
 
         Durable when it returns: a new file begins there.
         """
-        self._writing(self._clock.now())
-        target = (max(self._next, at_least) // LEAP + 1) * LEAP
-        self._roll(self._clock.now(), target)
-        return target
+        with self._appending:
+            self._writing(self._clock.now())
+            target = (max(self._next, at_least) // LEAP + 1) * LEAP
+            self._roll(self._clock.now(), target)
+            return target
 
     def expire(self, now: int, *, days: float, size: int) -> list[Path]:
         """Delete whole day files that are too old or too many bytes and that nobody needs; give their paths.
@@ -283,6 +310,10 @@ class Spool:
             LogBusy: this log was opened for reading.
         """
         self._require_lock()
+        with self._appending:
+            return self._expire(now, days, size)
+
+    def _expire(self, now: int, days: float, size: int) -> list[Path]:
         acknowledged = self.acknowledgements()
         if not acknowledged:
             return []
@@ -293,12 +324,10 @@ class Spool:
 
     def close(self) -> None:
         """Release files and the lock, leaving plain files if nobody reads them; repeating is harmless."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-            if self._newest is not None:
-                self._to_close.append(self._newest)
-            self._close_days()
+        with self._appending:
+            if self._writer is not None:
+                self._leave()
+                self._close_days()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -320,6 +349,8 @@ class Spool:
 
     def _resume(self) -> None:
         """Go on in the newest file, if there is one; in a new one above it when it is damaged."""
+        for half_born in self._directory.glob(f"{NEWBORN.format('*')}*"):
+            half_born.unlink(missing_ok=True)  # of processes that were killed
         segments = self.segments()
         self._to_close = segments[:-1]
         self._close_days()
@@ -335,7 +366,7 @@ class Spool:
         """Give today's file and the connection that appends to it; a day never moves back."""
         self._require_lock()
         if self._newest is None or _day(now) > self._newest.day:
-            self._roll(now, self._next)
+            self._roll(now)
         elif self._to_close:
             self._close_days()
         assert self._newest is not None  # noqa: S101 - set by _roll
@@ -347,18 +378,41 @@ class Spool:
         """Leave a file that cannot be written; go on above every offset that it can hold, known or not."""
         given = max(self._next, damaged.end_at_most())
         self._newest = damaged
-        self._roll(self._clock.now(), (given // LEAP + 2) * LEAP)
+        day = max(_day(self._clock.now()), damaged.day)
+        self._leave()
+        self._begin(day, (given // LEAP + 2) * LEAP)
 
-    def _roll(self, now: int, first: Offset) -> None:
-        """Go on in a new file; only when it is whole is the old one left."""
-        day = _day(now) if self._newest is None else max(_day(now), self._newest.day)
-        new = Segment.create(self._directory, day, first, self._settings_so_far(), self.log_id)
+    def _roll(self, now: int, above: Position | None = None) -> None:
+        """Go on in a new file, at the next offset or far above it."""
+        if self._newest is None:
+            self._begin(_day(now), above or 0)
+            return
+        if self._writer is None:
+            self._writer = self._newest.writer()
+        left = self._newest
+        try:
+            first = left.finish(self._writer, above)
+        except Finished as finished:
+            self._follow(left, finished.above)
+        else:
+            self._leave()
+            self._begin(max(_day(now), left.day), first)
+
+    def _begin(self, day: str, first: Offset) -> None:
+        """Make a new file, or take the one that another process has just made there."""
+        try:
+            new = Segment.create(self._directory, day, first, self._settings_so_far(), self.log_id)
+        except FileExistsError:
+            new = self.segments()[-1]
+        self._newest, self._next = new, first
+        self._close_days()
+
+    def _leave(self) -> None:
         if self._writer is not None:
             self._writer.close()
+            self._writer = None
         if self._newest is not None:
             self._to_close.append(self._newest)
-        self._newest, self._writer, self._next = new, None, first
-        self._close_days()
 
     def _settings_so_far(self) -> Settings | None:
         """Give the last settings that can be read, past damaged files: each file knows those before it."""

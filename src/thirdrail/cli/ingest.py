@@ -1,4 +1,4 @@
-"""``replay`` and ``feeds``: what goes in."""
+"""``replay``: recordings in."""
 
 import shlex
 import time
@@ -13,7 +13,7 @@ from thirdrail.cli.look import EXAMPLE_QUERY
 from thirdrail.cli.options import DEFAULT_DATA, config_option, data_option, json_option
 from thirdrail.cli.output import count, counted, new_york, print_json, progress_bar, show, utc
 from thirdrail.config import load
-from thirdrail.model.feeds import FEEDS, feed
+from thirdrail.model.feeds import feed_taken_in
 from thirdrail.model.tables import QUARANTINE
 from thirdrail.sources.recordings import Recording, recordings, refuse_other_family
 
@@ -36,7 +36,7 @@ def replay(
     the messages' headers. Bodies that the log already holds are skipped, so repeating a replay adds nothing. `.gz`
     and `.zst` are read. Ctrl-C stops after the commit at hand; the same command goes on from there.
     """
-    declared = feed(feed_id)
+    declared = feed_taken_in(feed_id)
     settings = load(config_path)
     found = recordings(paths)
     # Before a folder is made for them.
@@ -107,26 +107,3 @@ def _say_what_is_next(data: Path) -> None:
     option = "" if data == Path(DEFAULT_DATA) else f" --data {shlex.quote(str(data))}"
     click.echo(f"\nnext: thirdrail audit{option}")
     click.echo(f"      thirdrail sql{option} {shlex.quote(EXAMPLE_QUERY)}")
-
-
-@click.group(invoke_without_command=True)
-@json_option
-@click.pass_context
-def feeds(context: click.Context, *, as_json: bool) -> int:
-    """List the feeds that this version takes in."""
-    return 0 if context.invoked_subcommand else _list_feeds(as_json=as_json)
-
-
-@feeds.command("list")
-@json_option
-def list_(*, as_json: bool) -> int:
-    """List the feeds that this version takes in."""
-    return _list_feeds(as_json=as_json)
-
-
-def _list_feeds(*, as_json: bool) -> int:
-    if as_json:
-        print_json([{"id": each.id, "family": each.family, "url": each.url, "meaning": each.meaning} for each in FEEDS])
-    else:
-        show(("feed", "what it carries"), [(each.id, each.meaning) for each in FEEDS], prose=["what it carries"])
-    return 0

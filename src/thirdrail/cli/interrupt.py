@@ -1,30 +1,40 @@
-"""Ctrl-C between commits: the first press asks, the second stops at once."""
+"""Ctrl-C and SIGTERM between commits: the first asks, the second Ctrl-C stops at once."""
 
 import signal
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 import click
 
 
+class Stopping(threading.Event):
+    """Set once somebody has asked to stop; called, it tells whether."""
+
+    def __call__(self) -> bool:
+        """Tell whether to stop."""
+        return self.is_set()
+
+
 @contextmanager
-def asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Give a function that tells whether Ctrl-C was pressed; a second press raises KeyboardInterrupt.
+def asked_to_stop(said: str = "stopping after this commit; Ctrl-C again stops at once") -> Iterator[Stopping]:
+    """Give what Ctrl-C and SIGTERM set; a second Ctrl-C raises KeyboardInterrupt.
 
-    For the main thread alone. What the process did on Ctrl-C before is put back at the end.
+    For the main thread alone. What the process did on these signals before is put back at the end.
     """
-    presses = 0
+    stopping = Stopping()
 
-    def on_press(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal presses
-        presses += 1
-        if presses > 1:
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if stopping.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
-        click.echo("stopping after this commit; Ctrl-C again stops at once", err=True)
+        if not stopping.is_set():
+            stopping.set()
+            click.echo(said, err=True)
 
-    before = signal.signal(signal.SIGINT, on_press)
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: presses > 0
+        yield stopping
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -9,9 +9,13 @@ import click
 from thirdrail import __version__
 from thirdrail.cli.captures import captures
 from thirdrail.cli.configuration import config
-from thirdrail.cli.ingest import feeds, replay
+from thirdrail.cli.feeds import feeds
+from thirdrail.cli.ingest import replay
+from thirdrail.cli.live import city, demo
+from thirdrail.cli.live import run as run_command
 from thirdrail.cli.look import audit, sql, tables
 from thirdrail.cli.quarantine import quarantine
+from thirdrail.cli.status import status
 from thirdrail.errors import ThirdRailError, UsageError
 
 INTERRUPTED = 130
@@ -23,7 +27,7 @@ def commands() -> None:
     """Turn New York's transit feeds into Iceberg tables, each row exactly once."""
 
 
-for command in (replay, tables, sql, audit, captures, quarantine, config, feeds):
+for command in (demo, run_command, status, tables, sql, audit, replay, feeds, captures, quarantine, config, city):
     commands.add_command(command)
 
 

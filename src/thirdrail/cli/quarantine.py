@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from thirdrail import app
+from thirdrail.app.data_folder import LIVE, SIMULATED
 from thirdrail.cli.options import config_option, data_option, json_option, since_option, since_us
 from thirdrail.cli.output import count, counted, facts, new_york, print_json, show, utc
 from thirdrail.config import load
@@ -139,7 +140,7 @@ def replay(quarantine_ids: tuple[str, ...], rule: str | None, data: Path, config
     if not chosen:
         click.echo("nothing that fits is in quarantine")
         return 0
-    with app.writing(data, settings) as work:
+    with app.writing(data, settings, kinds=(LIVE, SIMULATED)) as work:
         totals = app.order_replay(work, list(dict.fromkeys(chosen)))
     settled = totals.written.get(QUARANTINE.name, 0)
     restored = sum(number for name, number in totals.written.items() if name != QUARANTINE.name)

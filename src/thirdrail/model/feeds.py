@@ -1,29 +1,104 @@
 """The feeds, declared as data: one entry per published endpoint.
 
-Sources: the MTA's developer pages; versions and cadence measured on recordings (docs/decisions).
+Sources: the MTA's developer pages; versions and cadence measured on recordings (docs/decisions). A feed that
+this version cannot decode yet is declared all the same and is off, with the reason.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from difflib import get_close_matches
 
-from thirdrail.errors import UnknownFeed
+import msgspec
+
+from thirdrail.errors import FeedOff, UnknownFeed
 
 _GATEWAY = "https://api-endpoint.mta.info/Dataservice/mtagtfsfeeds/"
+_BUS = "https://gtfsrt.prod.obanyc.com/"
+_SIRI = "https://bustime.mta.info/api/siri/"
+_STATIC = "https://rrgtfsfeeds.s3.amazonaws.com/"
+_BUS_KEY = "THIRDRAIL_BUSTIME_KEY"
+
+GTFS_REALTIME = "gtfs-realtime"
+JSON = "json"
+SIRI_JSON = "siri-json"
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """One published endpoint. ``timezone`` is that of its service day; ``unit`` of time is the second."""
+class Feed(msgspec.Struct, frozen=True, kw_only=True):
+    """One published endpoint. ``timezone`` is that of its service day; ``unit`` of time is the second.
+
+    ``url`` is sent as it stands: its ``%2F`` must not become a slash. ``key_env`` names the environment
+    variable whose value is sent as the query parameter ``key``; a feed with ``needs_key`` gives nothing without
+    it. ``off`` says why this version cannot take the feed in; empty for those that it can.
+    """
 
     id: str
     family: str
     url: str
     meaning: str
     timezone: str = "America/New_York"
+    format: str = GTFS_REALTIME
+    interval_seconds: float = 30.0
+    key_env: str = ""
+    needs_key: bool = False
+    static_gtfs: str = ""
+    off: str = ""
 
 
 def _subway(name: str, path: str, meaning: str) -> Feed:
-    return Feed(f"subway_{name}", "subway", f"{_GATEWAY}nyct%2F{path}", meaning)
+    return Feed(
+        id=f"subway_{name}",
+        family="subway",
+        url=f"{_GATEWAY}nyct%2F{path}",
+        meaning=meaning,
+        interval_seconds=15.0,
+        static_gtfs=f"{_STATIC}gtfs_subway.zip",
+    )
+
+
+def _railroad(name: str, meaning: str) -> Feed:
+    return Feed(
+        id=name,
+        family=name,
+        url=f"{_GATEWAY}{name}%2Fgtfs-{name}",
+        meaning=meaning,
+        static_gtfs=f"{_STATIC}gtfs{name}.zip",
+        off="the railroads are not decoded yet",
+    )
+
+
+def _alerts(name: str, meaning: str) -> Feed:
+    path = "all-alerts" if name == "all" else f"{name}-alerts"
+    return Feed(
+        id=f"alerts_{name}",
+        family="alerts",
+        url=f"{_GATEWAY}camsys%2F{path}",
+        meaning=meaning,
+        interval_seconds=60.0,
+        off="alerts are not decoded yet",
+    )
+
+
+def _elevators(name: str, path: str, meaning: str, interval_seconds: float) -> Feed:
+    return Feed(
+        id=f"ene_{name}",
+        family="ene",
+        url=f"{_GATEWAY}nyct%2F{path}",
+        meaning=meaning,
+        format=JSON,
+        interval_seconds=interval_seconds,
+        off="elevators and escalators are not decoded yet",
+    )
+
+
+def _bus(name: str, path: str, meaning: str, interval_seconds: float) -> Feed:
+    return Feed(
+        id=f"bus_{name}",
+        family="bus",
+        url=f"{_BUS}{path}",
+        meaning=meaning,
+        interval_seconds=interval_seconds,
+        key_env=_BUS_KEY,
+        off="buses are not decoded yet",
+    )
 
 
 FEEDS: tuple[Feed, ...] = (
@@ -35,20 +110,59 @@ FEEDS: tuple[Feed, ...] = (
     _subway("l", "gtfs-l", "subway L"),
     _subway("nqrw", "gtfs-nqrw", "subway N Q R W"),
     _subway("si", "gtfs-si", "Staten Island Railway"),
+    _railroad("lirr", "Long Island Rail Road"),
+    _railroad("mnr", "Metro-North Railroad"),
+    _alerts("all", "service alerts of everything"),
+    _alerts("subway", "service alerts of the subway"),
+    _alerts("bus", "service alerts of the buses"),
+    _alerts("lirr", "service alerts of the Long Island Rail Road"),
+    _alerts("mnr", "service alerts of the Metro-North Railroad"),
+    _elevators("current", "nyct_ene.json", "elevators and escalators out of service", 120.0),
+    _elevators("upcoming", "nyct_ene_upcoming.json", "planned outages of elevators and escalators", 300.0),
+    _elevators("equipments", "nyct_ene_equipments.json", "every elevator and escalator", 3600.0),
+    _bus("trip_updates", "tripUpdates", "bus predictions", 30.0),
+    _bus("vehicle_positions", "vehiclePositions", "bus positions", 30.0),
+    _bus("alerts", "alerts", "service alerts of the buses, from Bus Time", 60.0),
+    Feed(
+        id="siri_vehicles",
+        family="siri",
+        url=f"{_SIRI}vehicle-monitoring.json?version=2",
+        meaning="every bus with its calls (SIRI Vehicle Monitoring); at most once in 30 s",
+        format=SIRI_JSON,
+        key_env=_BUS_KEY,
+        needs_key=True,
+        off="SIRI is not decoded yet",
+    ),
 )
 
 BY_ID: dict[str, Feed] = {feed.id: feed for feed in FEEDS}
+ON: tuple[Feed, ...] = tuple(feed for feed in FEEDS if not feed.off)
+"""Those that this version takes in."""
 
 
-def feed(feed_id: str) -> Feed:
-    """Give the feed of that id.
+def feed(feed_id: str, known: Iterable[Feed] = FEEDS) -> Feed:
+    """Give the feed of that id, taken in or not.
 
     Raises:
         UnknownFeed: with the nearest names that exist.
     """
-    found = BY_ID.get(feed_id)
+    by_id = {each.id: each for each in known}
+    found = by_id.get(feed_id)
     if found is None:
-        near = get_close_matches(feed_id, BY_ID, n=3, cutoff=0.4)
-        hint = f"did you mean {', '.join(near)}?" if near else f"feeds: {', '.join(BY_ID)}"
+        near = get_close_matches(feed_id, by_id, n=3, cutoff=0.4)
+        hint = f"did you mean {', '.join(near)}?" if near else f"feeds: {', '.join(by_id)}"
         raise UnknownFeed(f"no feed is called {feed_id!r}", hint=hint)
+    return found
+
+
+def feed_taken_in(feed_id: str, known: Iterable[Feed] = FEEDS) -> Feed:
+    """Give the feed of that id.
+
+    Raises:
+        UnknownFeed: with the nearest names that exist.
+        FeedOff: this version cannot take it in.
+    """
+    found = feed(feed_id, known)
+    if found.off:
+        raise FeedOff(f"{feed_id} cannot be taken in by this version: {found.off}", hint="thirdrail feeds list")
     return found

@@ -13,7 +13,7 @@ from thirdrail.errors import CapturesGone, LogBehindDestination
 from thirdrail.model import feeds as declared
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog, Clock, Sink, Writer
-from thirdrail.model.records import Entry, Span
+from thirdrail.model.records import Entry, Poll, Span
 from thirdrail.model.tables import TABLES
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.transform import Rows
@@ -35,11 +35,15 @@ class Limits:
 
 @dataclass(slots=True)
 class StepResult:
-    """What one batch carried. ``written`` counts rows by table; ``decoded`` rows that came in."""
+    """What one batch carried. ``written`` counts rows by table; ``decoded`` rows that came in.
+
+    ``newest_fetched_at`` (µs UTC) is that of its captures; None when it held none.
+    """
 
     span: Span
     captures: int = 0
     decoded: int = 0
+    newest_fetched_at: int | None = None
     written: dict[str, int] = field(default_factory=dict)
 
 
@@ -111,6 +115,8 @@ class Pipeline:
                 break
             result.captures += self._processing().process(entries, rows)
             end = entries[-1].offset + 1
+            fetched = [entry.record.fetched_at for entry in entries if isinstance(entry.record, Poll)]
+            result.newest_fetched_at = max([*fetched, result.newest_fetched_at or 0]) or None
             if self._is_full(rows) or self._clock.monotonic() >= deadline:
                 break
         if end == start:

@@ -43,6 +43,12 @@ class PinnedTable:
         bounds = [_bound(file.upper_bounds, field_id) for file in self.files]
         return max((bound for bound in bounds if bound is not None), default=None)
 
+    def bytes_since(self, fetched_at: int) -> int:
+        """Bytes of the files that hold nothing fetched before an instant (µs UTC), from their bounds."""
+        field_id = self.table.names().index("fetched_at") + 1
+        lower = ((file, _bound(file.lower_bounds, field_id)) for file in self.files)
+        return sum(file.file_size_in_bytes for file, bound in lower if bound is not None and bound >= fetched_at)
+
     def scan(self, columns: list[str], start: int | None, end: int | None) -> Iterator[pa.Table]:
         """Give the rows with ``start <= capture_offset < end``, file by file; files outside are not opened."""
         offset = self.table.names().index("capture_offset") + 1

@@ -1,0 +1,137 @@
+"""A data folder: its stamp, and whether it can be used."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from thirdrail import __version__
+from thirdrail.config import Config
+from thirdrail.errors import DataFolderError, DataFolderMoved, DiskFull, NoDataYet
+
+FORMAT_VERSION = 1
+STAMP = "thirdrail.json"
+LIVE, SIMULATED = "live", "simulated"
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """A folder that holds a capture log and tables, and says so by its stamp."""
+
+    path: Path
+    kind: str = LIVE
+
+    @property
+    def spool(self) -> Path:
+        """Where the capture log lies."""
+        return self.path / "spool"
+
+    @classmethod
+    def existing(cls, path: Path, *kinds: str) -> "DataFolder":
+        """Give a folder that was filled before; of any kind when none is named.
+
+        Raises:
+            NoDataYet: there is nothing.
+            DataFolderError: a file, another program's folder, of another kind, a newer version's, or a moved one.
+        """
+        if path.is_file():
+            raise DataFolderError(f"{path} is a file, not a data folder")
+        if not (path / STAMP).exists():
+            if path.is_dir() and any(path.iterdir()):
+                raise DataFolderError(f"{path} is not a Third Rail data folder: it holds other files and no {STAMP}")
+            raise NoDataYet(f"{path} holds no data yet", hint="fill it first: thirdrail replay PATH --feed ID")
+        return cls(path, _checked_stamp(path, kinds or (LIVE, SIMULATED)))
+
+    @classmethod
+    def for_writing(cls, path: Path, *kinds: str) -> "DataFolder":
+        """Give a folder to write into, made when missing, of the first of the kinds (default: live alone).
+
+        Raises:
+            DataFolderError: as for ``existing``, or it cannot be written.
+        """
+        try:
+            return cls._for_writing(path, kinds or (LIVE,))
+        except OSError as error:
+            raise DataFolderError(f"{path} cannot be written: {error.strerror or error}") from error
+
+    @classmethod
+    def _for_writing(cls, path: Path, kinds: tuple[str, ...]) -> "DataFolder":
+        if not path.is_file() and not (path / STAMP).exists() and not (path.is_dir() and any(path.iterdir())):
+            path.mkdir(parents=True, exist_ok=True)
+            stamp = {
+                "kind": kinds[0],
+                "format_version": FORMAT_VERSION,
+                "created_by": __version__,
+                "path": str(path.absolute()),
+            }
+            # Renamed into place: a stamp cut short by a crash would make the folder foreign to us.
+            (path / f".{STAMP}").write_text(json.dumps(stamp, indent=2) + "\n")
+            (path / f".{STAMP}").replace(path / STAMP)
+        folder = cls.existing(path, *kinds)
+        if not os.access(path, os.W_OK) or os.statvfs(path).f_flag & os.ST_RDONLY:
+            raise DataFolderError(f"{path} cannot be written")
+        return folder
+
+
+def _checked_stamp(path: Path, kinds: tuple[str, ...]) -> str:
+    """Give the folder's kind; refuse another kind, a newer format, or another path than its tables name."""
+    try:
+        stamp = json.loads((path / STAMP).read_text())
+        kind, version, home = str(stamp["kind"]), int(stamp["format_version"]), str(stamp["path"])
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise DataFolderError(f"{path / STAMP} is damaged: {error}") from error
+    if kind not in kinds:
+        wanted = " or ".join(kinds)
+        raise DataFolderError(
+            f"{path} holds {kind} data; this command wants {wanted} data", hint="give another --data folder"
+        )
+    if version > FORMAT_VERSION:
+        raise DataFolderError(
+            f"{path} was written by a newer version ({stamp.get('created_by')}, format {version}; "
+            f"this one knows {FORMAT_VERSION})",
+            hint="use that version, or another --data folder",
+        )
+    if Path(home) != path.absolute() and not (Path(home).exists() and Path(home).samefile(path)):
+        raise DataFolderMoved(
+            f"{path.absolute()} was filled at {home}: its tables name files by that path",
+            hint=f"move it back, or link it: ln -s {path.absolute()} {home}",
+        )
+    return kind
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Bytes free on the data folder's disk, and below how many nothing is taken in."""
+
+    free: int
+    reserve: int
+
+    @property
+    def shortage(self) -> str | None:
+        """The sentence to say when free space lies below the reserve."""
+        if self.free >= self.reserve:
+            return None
+        return f"{self.free / 1e9:,.1f} GB free, below the reserve of {self.reserve / 1e9:,.1f} GB"
+
+
+def disk(folder: DataFolder, config: Config) -> Disk:
+    """Give free space and reserve; costs microseconds."""
+    usage = shutil.disk_usage(folder.path)
+    reserve = max(GIB, usage.total // 50) if config.spool.reserve_gb is None else int(config.spool.reserve_gb * 1e9)
+    return Disk(usage.free, reserve)
+
+
+def check_disk(folder: DataFolder, config: Config) -> None:
+    """Refuse to take in more when the disk is nearly full.
+
+    Raises:
+        DiskFull: free space lies below the reserve.
+    """
+    shortage = disk(folder, config).shortage
+    if shortage:
+        raise DiskFull(
+            f"{folder.path} has {shortage}: nothing was taken in",
+            hint="free some space, or set spool.reserve_gb in the configuration",
+        )

@@ -1,0 +1,43 @@
+"""Going on after the log and the tables have come to disagree."""
+
+from pathlib import Path
+
+from thirdrail.app.data_folder import LIVE, SIMULATED, DataFolder, check_disk
+from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.config import Config
+from thirdrail.model.records import Span
+from thirdrail.model.tables import TABLES
+from thirdrail.observe.clock import SystemClock
+from thirdrail.sinks.iceberg.catalog import open_catalog
+from thirdrail.sinks.iceberg.sink import IcebergSink
+
+
+def skip_ahead(path: Path, config: Config) -> tuple[int, dict[str, tuple[int, int]]]:
+    """Let the log go on a million offsets above everything; give the next offset and the gaps accepted.
+
+    A table whose position the log can no longer serve is moved to the log's first offset; the captures between
+    are lost to it, and are named in the result: table → (from, to). A log that no table knows is taken on.
+    """
+    clock = SystemClock()
+    DataFolder.existing(path)
+    folder = DataFolder.for_writing(path, LIVE, SIMULATED)
+    check_disk(folder, config)
+    log = Spool.open(folder.spool, clock, writable=True)
+    try:
+        sink = IcebergSink(open_catalog(folder.path, create=True), clock)
+        writers = {table: sink.open(table, log.log_id, PARTITION) for table in TABLES}
+        positions = {table: writer.position or 0 for table, writer in writers.items()}
+        ahead = log.skip(max(positions.values()))
+        first = log.first(PARTITION)
+        gaps = {}
+        if all(writer.position is None for writer in writers.values()):
+            for table, writer in writers.items():
+                writer.commit(table.arrow_schema.empty_table(), Span(first, first))
+        for table, writer in writers.items():
+            if writer.position is not None and writer.position < first:
+                gaps[table.name] = (writer.position, first)
+                writer.commit(table.arrow_schema.empty_table(), Span(writer.position, first))
+                writer.close()
+        return ahead, gaps
+    finally:
+        log.close()

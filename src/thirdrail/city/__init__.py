@@ -1,0 +1,1 @@
+"""A simulated New York: its subway feeds as the MTA publishes them, for demonstrations, loads and faults."""

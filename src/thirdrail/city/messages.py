@@ -1,0 +1,96 @@
+"""A feed's message at a moment, as the MTA publishes it."""
+
+from functools import lru_cache
+from typing import Any
+
+from google.protobuf import message_factory
+
+from thirdrail.city.lines import A_DIVISION, ROUTES
+from thirdrail.city.trains import City, Trip
+from thirdrail.decode.wire_schema import feed_message
+
+GRID_S = 15
+REPLACED_S = 1_800
+_NORTH, _SOUTH = 1, 3
+_INCOMING_AT, _STOPPED_AT = 0, 1
+_INCOMING_S = 20
+_FEED_MESSAGE = message_factory.GetMessageClass(feed_message())
+Message = Any
+"""A generated protobuf class has no static type."""
+
+
+def header_time(at: int) -> int:
+    """Give the header's time of what is published at a moment: the common 15-second grid."""
+    return at // GRID_S * GRID_S
+
+
+def body(seed: int, feed_id: str, at: int) -> bytes:
+    """Give the bytes of a feed at a moment (POSIX seconds); the same within one step of the grid."""
+    return _body(seed, feed_id, header_time(at))
+
+
+@lru_cache(maxsize=64)
+def _body(seed: int, feed_id: str, at: int) -> bytes:
+    return bytes(message(seed, feed_id, at).SerializeToString())
+
+
+def message(seed: int, feed_id: str, at: int) -> Message:
+    """Give the message whose header has this time."""
+    found: Message = _FEED_MESSAGE()
+    found.header.gtfs_realtime_version = "1.0"
+    found.header.timestamp = at
+    found.header.mta.version = "1.0"
+    for route_id in ROUTES[feed_id]:
+        period = found.header.mta.trip_replacement_period.add(route_id=route_id)
+        period.replacement_period.end = at + REPLACED_S
+    for number, trip in enumerate(City(seed).trips(feed_id, at)):
+        _add(found, trip, at, number)
+    return found
+
+
+def _add(feed: Message, trip: Trip, at: int, number: int) -> None:
+    """Add a trip's update, and its vehicle where the division publishes one."""
+    update = feed.entity.add(id=f"{2 * number + 1:06d}").trip_update
+    _describe(update.trip, trip, at)
+    is_a = trip.line.feed_id == A_DIVISION
+    first = trip.next_stop(at)
+    for place in range(first, len(trip.stations)):
+        _add_stop(update, trip, place, at, is_a=is_a, is_first=place == first)
+    if (trip.is_under_way(at) or not is_a) and first < len(trip.stations):
+        _add_vehicle(feed.entity.add(id=f"{2 * number + 2:06d}").vehicle, trip, first, at)
+
+
+def _describe(descriptor: Message, trip: Trip, at: int) -> None:
+    descriptor.trip_id, descriptor.start_date = trip.trip_id, trip.start_date
+    descriptor.route_id = trip.line.route_id
+    if trip.line.feed_id != A_DIVISION:
+        descriptor.start_time = trip.start_time
+    descriptor.nyct.train_id = trip.train_id
+    descriptor.nyct.direction = _NORTH if trip.direction == "N" else _SOUTH
+    if trip.is_assigned(at):
+        descriptor.nyct.is_assigned = True
+
+
+def _add_stop(update: Message, trip: Trip, place: int, at: int, *, is_a: bool, is_first: bool) -> None:
+    stop = update.stop_time_update.add(stop_id=trip.stop_id(place))
+    arrival, departure = trip.predicted(place, at)
+    if place > 0 or not is_a:
+        stop.arrival.time = arrival
+    if place < len(trip.stations) - 1 or not is_a:
+        stop.departure.time = departure
+    track = ("1" if trip.direction == "S" else "4") if is_a else f"{trip.line.route_id[0]}{1 + trip.seed % 4}"
+    stop.nyct.scheduled_track = track
+    if trip.is_assigned(at) and (is_first or not is_a):
+        stop.nyct.actual_track = track if trip.seed % 29 else "2"
+
+
+def _add_vehicle(vehicle: Message, trip: Trip, first: int, at: int) -> None:
+    _describe(vehicle.trip, trip, at)
+    vehicle.current_stop_sequence = first + 1
+    vehicle.stop_id = trip.stop_id(first)
+    vehicle.timestamp = trip.last_moved(at)
+    arrival = trip.actual[first][0]
+    if arrival <= at:
+        vehicle.current_status = _STOPPED_AT
+    elif arrival - at <= _INCOMING_S:
+        vehicle.current_status = _INCOMING_AT

@@ -1,0 +1,140 @@
+"""``feeds``: what there is to take in, and whether it answers."""
+
+import os
+from pathlib import Path
+
+import click
+
+from thirdrail.app.checking import Check, check
+from thirdrail.cli.options import config_option, json_option
+from thirdrail.cli.output import count, facts, print_json, show, size
+from thirdrail.config import Config, as_configured, load, polled
+from thirdrail.model.feeds import FEEDS, Feed, feed
+from thirdrail.model.rules import BY_ID as RULES
+from thirdrail.observe.clock import SystemClock
+
+_ADVICE = {
+    "network": "the network is at fault: the server was not reached",
+    "key": "the key is at fault",
+    "clock": "this machine's clock is at fault",
+    "feed": "the feed is at fault: the server was reached and did not give a good message",
+}
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def feeds(context: click.Context, *, as_json: bool) -> int:
+    """List the feeds, or ask one and explain the answer."""
+    return 0 if context.invoked_subcommand else _list_feeds(Config(), as_json=as_json)
+
+
+@feeds.command("list")
+@config_option
+@json_option
+def list_(config_path: Path | None, *, as_json: bool) -> int:
+    """List every declared feed: how often it is asked, and why some are off."""
+    return _list_feeds(load(config_path), as_json=as_json)
+
+
+def _list_feeds(config: Config, *, as_json: bool) -> int:
+    on = {each.id for each in polled(config)}
+    configured = [as_configured(each, config) for each in FEEDS]
+    if as_json:
+        print_json([_as_json(each, is_on=each.id in on) for each in configured])
+        return 0
+    rows = [
+        (each.id, f"{each.interval_seconds:g} s" if each.id in on else "off", each.meaning, _why_off(each, on))
+        for each in configured
+    ]
+    show(("feed", "asked every", "what it carries", ""), rows, right=["asked every"], prose=["what it carries", ""])
+    return 0
+
+
+def _why_off(each: Feed, on: set[str]) -> str:
+    return each.off or ("" if each.id in on else "switched off in the configuration")
+
+
+def _as_json(each: Feed, *, is_on: bool) -> dict[str, object]:
+    return {
+        "id": each.id,
+        "family": each.family,
+        "url": each.url,
+        "meaning": each.meaning,
+        "format": each.format,
+        "interval_seconds": each.interval_seconds,
+        "key_env": each.key_env or None,
+        "static_gtfs": each.static_gtfs or None,
+        "on": is_on,
+        "why_off": each.off or None,
+    }
+
+
+@feeds.command("check")
+@click.argument("feed_id", required=False, metavar="[ID]")
+@config_option
+@json_option
+def check_(feed_id: str | None, config_path: Path | None, *, as_json: bool) -> int:
+    """Ask a feed once, or every feed, and explain the answer; nothing is kept.
+
+    Tells whether the network, a key, the clock or the feed is at fault. Exit code 1 when one is.
+    """
+    config = load(config_path)
+    wanted = polled(config) if feed_id is None else (as_configured(feed(feed_id), config),)
+    found = check(wanted, config, SystemClock(), os.environ)
+    if as_json:
+        print_json(found if feed_id is None else found[0])
+    elif feed_id is None:
+        _show_all(found)
+    else:
+        _show_one(found[0], wanted[0])
+    return 1 if any(each.fault for each in found) else 0
+
+
+def _show_all(found: list[Check]) -> None:
+    rows = [
+        (each.feed, each.outcome, _age(each), count(each.entities), count(sum(each.rows.values())), _verdict(each))
+        for each in found
+    ]
+    show(
+        ("feed", "outcome", "header age", "entities", "rows", "verdict"),
+        rows,
+        right=["header age", "entities", "rows"],
+        spare=("rows", "entities"),
+        prose=["verdict"],
+    )
+
+
+def _show_one(found: Check, declared: Feed) -> None:
+    rows: list[tuple[str, object]] = [("asked", found.url), ("outcome", found.outcome)]
+    if found.http_status is not None:
+        rows.append(("answer", f"status {found.http_status} after {found.duration_ms:,} ms"))
+    if found.body_bytes is not None:
+        wire = f", {size(found.wire_bytes)} on the wire" if found.wire_bytes is not None else ""
+        rows.append(("size", f"{size(found.body_bytes)}{wire}"))
+    if found.header_age_s is not None:
+        rows.append(("header age", _age(found)))
+    if found.clock_offset_s is not None and abs(found.clock_offset_s) > 1:
+        side = "ahead of" if found.clock_offset_s > 0 else "behind"
+        rows.append(("clock", f"this machine's is {abs(found.clock_offset_s):,.0f} s {side} the server's"))
+    if found.entities is not None:
+        carried = ", ".join(f"{number:,} {table}" for table, number in found.rows.items() if number)
+        rows += [("entities", count(found.entities)), ("rows", carried or "none")]
+        rows.append(("refused", f"{found.quarantined:,} would go to quarantine"))
+        for rule, number in found.findings.items():
+            rows.append((f"rule {rule}", f"{number:,} × {RULES[rule].meaning}" if rule in RULES else count(number)))
+    if declared.off:
+        rows.append(("note", f"not taken in by this version: {declared.off}"))
+    rows.append(("verdict", _verdict(found)))
+    facts(rows)
+
+
+def _age(found: Check) -> str:
+    return "" if found.header_age_s is None else f"{found.header_age_s:,.0f} s"
+
+
+def _verdict(found: Check) -> str:
+    if not found.fault:
+        return "well"
+    detail = f" ({found.detail})" if found.detail else ""
+    return f"{_ADVICE[found.fault]}{detail}"

@@ -1,0 +1,251 @@
+"""``run``, ``demo`` and ``city``: tables of what happens now, for real or simulated."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import msgspec
+
+from thirdrail import app
+from thirdrail.app.data_folder import LIVE, SIMULATED
+from thirdrail.app.running import Run
+from thirdrail.city.faults import FAULTS
+from thirdrail.city.server import CityServer
+from thirdrail.cli.interrupt import Stopping, asked_to_stop
+from thirdrail.cli.options import DEFAULT_DATA, config_option, data_option, duration
+from thirdrail.cli.output import counted
+from thirdrail.cli.panel import Display, display
+from thirdrail.config import Config, load, polled
+from thirdrail.errors import BadDuration, ThirdRailError, UsageError
+from thirdrail.model.feeds import Feed
+from thirdrail.observe.clock import SystemClock
+
+DEMO_DATA = "./thirdrail-demo"
+TIMES_SQUARE = (
+    "SELECT route_id, towards, minutes_away, arrival_local FROM predictions_now "
+    "WHERE stop_name = 'Times Sq-42 St' AND minutes_away >= 0 ORDER BY minutes_away LIMIT 10"
+)
+STOPPING = "stopping: what has arrived is committed first; Ctrl-C again leaves at once, safely"
+_CITY_STARTS_WITHIN_S = 30.0
+
+
+def _run_options(function: click.decorators.FC) -> click.decorators.FC:
+    for option in (
+        click.option("--commit-interval", metavar="DURATION", help="Overrides the configuration: 5s."),
+        click.option("--for", "for_", metavar="DURATION", help="Stop by itself after this long: 60s, 2h."),
+        click.option("--feeds", "feed_ids", metavar="A,B", help="Only these feeds."),
+    ):
+        function = option(function)
+    return function
+
+
+@click.command()
+@_run_options
+@data_option
+@config_option
+def run(
+    feed_ids: str | None, for_: str | None, commit_interval: str | None, data: Path, config_path: Path | None
+) -> int:
+    """Keep tables of the live feeds until stopped.
+
+    Ctrl-C or SIGTERM stop within seconds, with everything committed; Ctrl-C twice leaves at once, safely. Other
+    commands read the tables meanwhile.
+    """
+    config = _with_interval(load(config_path), commit_interval)
+    feeds = polled(config, _names(feed_ids))
+    return _run(data, config, feeds, LIVE, _seconds(for_))
+
+
+@click.command()
+@_run_options
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another New York.")
+@click.option("--faults", metavar="NAME=RATE,…", help="Let the feeds misbehave: hollow=0.05, or all=0.05.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=DEMO_DATA,
+    show_default=True,
+    metavar="DIR",
+    help="The data folder.",
+)
+@config_option
+def demo(
+    feed_ids: str | None,
+    for_: str | None,
+    commit_interval: str | None,
+    seed: int,
+    faults: str | None,
+    data: Path,
+    config_path: Path | None,
+) -> int:
+    """Keep tables of a simulated New York: no network and no account needed.
+
+    Its eight subway feeds are served on this machine by a second process, at weekday-peak size.
+    """
+    config = _with_interval(load(config_path), commit_interval)
+    feeds = polled(config, _names(feed_ids))
+    seconds = _seconds(for_)
+    with _city(seed, faults) as address:
+        click.echo(f"a simulated New York (seed {seed}) is served at {address}")
+        return _run(data, config, tuple(_rebased(feed, address) for feed in feeds), SIMULATED, seconds)
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes any free one.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another New York.")
+@click.option("--speed", type=float, default=1.0, show_default=True, help="Its time runs so many times as fast.")
+@click.option("--faults", metavar="NAME=RATE,…", help="Let the feeds misbehave: hollow=0.05, or all=0.05.")
+@click.option("--journal", type=click.Path(path_type=Path), help="One JSON line per answer, into this file.")
+@click.option("--until-eof", is_flag=True, help="Stop when standard input ends.")
+def city(port: int, seed: int, speed: float, faults: str | None, journal: Path | None, *, until_eof: bool) -> int:
+    """Serve a simulated New York on this machine, for tests and demonstrations.
+
+    Point feeds at it with `feeds.<id>.url` in a configuration; their addresses are printed.
+    """
+    server = CityServer(seed=seed, speed=speed, faults=fault_rates(faults), journal=journal, port=port)
+    with asked_to_stop("stopping") as stopping, server:
+        click.echo(server.url)
+        for feed in polled(Config()):
+            click.echo(f"  {feed.id:18s} {server.url_of(feed.id)}")
+        sys.stdout.flush()
+        if until_eof:
+            threading.Thread(target=_wait_for_eof, args=(stopping,), daemon=True).start()
+        stopping.wait()
+    return 0
+
+
+def fault_rates(text: str | None) -> dict[str, float]:
+    """Give fault names and rates of ``hollow=0.05,xml_200=0.1`` or ``all=0.05``.
+
+    Raises:
+        UsageError: an unknown fault, or no rate between 0 and 1.
+    """
+    found: dict[str, float] = {}
+    for part in (text or "").split(","):
+        name, _, rate = part.strip().partition("=")
+        if not name:
+            continue
+        try:
+            number = float(rate)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number <= 1 or name not in (*FAULTS, "all"):
+            raise UsageError(f"{part!r} is no fault and rate", hint=f"hollow=0.05; faults: {', '.join(FAULTS)}")
+        found |= dict.fromkeys(FAULTS, number) if name == "all" else {name: number}
+    return found
+
+
+def _wait_for_eof(stopping: Stopping) -> None:
+    sys.stdin.read()
+    stopping.set()
+
+
+def _run(data: Path, config: Config, feeds: tuple[Feed, ...], kind: str, seconds: float | None) -> int:
+    clock = SystemClock()
+    with (
+        asked_to_stop(STOPPING) as stopping,
+        app.writing(data, config, clock, kinds=(kind,)) as work,
+        display() as shown,
+    ):
+        shown.say(_opening(data, config, feeds, kind))
+        if seconds is not None:
+            timer = threading.Timer(seconds, stopping.set)
+            timer.daemon = True
+            timer.start()
+        _until_stopped(Run(work, feeds, clock, shown.say, trust_environment=kind == LIVE), shown, stopping)
+    return 0
+
+
+def _until_stopped(running: Run, shown: Display, stopping: Stopping) -> None:
+    running.until_stopped(stopping, lambda: shown.look(running))
+    totals = running.state.totals
+    shown.say(
+        f"stopped; {counted(totals.captures, 'capture')}, {counted(totals.decoded_rows, 'row')} in, "
+        f"{sum(totals.written.values()):,} written, all committed"
+    )
+
+
+def _opening(data: Path, config: Config, feeds: tuple[Feed, ...], kind: str) -> str:
+    name = "the simulated" if kind == SIMULATED else "the live"
+    head = (
+        f"{counted(len(feeds), 'feed')} of {name} subway into {data}, committed every "
+        f"{config.commit_interval_seconds:g} s; Ctrl-C stops. In a second terminal:"
+    )
+    return "\n".join([head, "", *(f"  {command}" for command in commands_to_paste(data)), ""])
+
+
+def commands_to_paste(data: Path) -> list[str]:
+    """Give two commands that answer while this runs, with the program as it was called and the right folder."""
+    program = program_name()
+    option = "" if data == Path(DEFAULT_DATA) else f" --data {shlex.quote(str(data))}"
+    return [f"{program} status{option}", f'{program} sql{option} "{TIMES_SQUARE}"']
+
+
+def program_name() -> str:
+    """Give how this program was called, so that it can be called again from the same folder."""
+    called = os.environ.get("THIRDRAIL_CALLED_AS") or sys.argv[0]
+    found = shutil.which("thirdrail")
+    if found is not None and Path(found).resolve() == Path(sys.argv[0]).resolve():
+        return "thirdrail"
+    return shlex.quote(called) if os.access(called, os.X_OK) else f"{shlex.quote(sys.executable)} -m thirdrail"
+
+
+@contextmanager
+def _city(seed: int, faults: str | None) -> Iterator[str]:
+    """Give the address of a city in a process of its own, which ends with this one, however it ends."""
+    fault_rates(faults)
+    command = [sys.executable, "-m", "thirdrail", "city", "--seed", str(seed), "--until-eof"]
+    command += ["--faults", faults] if faults else []
+    # A session of its own: Ctrl-C in the terminal is for this process, which asks the city to end.
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        yield _address(process)
+    finally:
+        assert process.stdin is not None  # noqa: S101 - a pipe
+        process.stdin.close()
+        try:
+            process.wait(3)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _address(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None  # noqa: S101 - a pipe
+    began = time.monotonic()
+    line = process.stdout.readline().strip()
+    if not line.startswith("http://"):
+        raise ThirdRailError(f"the simulated city did not start within {time.monotonic() - began:.0f} s: {line!r}")
+    return line
+
+
+def _rebased(feed: Feed, address: str) -> Feed:
+    """Give the feed at another address, its path unchanged."""
+    path = feed.url.split("//", 1)[1].split("/", 1)[1]
+    return msgspec.structs.replace(feed, url=f"{address}/{path}")
+
+
+def _names(text: str | None) -> Sequence[str]:
+    return [] if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _seconds(text: str | None) -> float | None:
+    return None if text is None else duration(text).total_seconds()
+
+
+def _with_interval(config: Config, text: str | None) -> Config:
+    if text is None:
+        return config
+    seconds = _seconds(text)
+    if not seconds:
+        raise BadDuration("a commit interval is above zero", hint="5s")
+    return msgspec.structs.replace(config, commit_interval_seconds=seconds)

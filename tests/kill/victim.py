@@ -1,0 +1,114 @@
+"""A process that takes captures in and commits them, and dies by SIGKILL at a named point.
+
+Runs in a process of its own. It goes on from what the log holds, so that the same call, repeated, finishes the work.
+"""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pyiceberg.catalog.sql import SqlCatalog
+
+from tests.fakes.clock import FakeClock
+from tests.oracle.synthetic import HEADER_AT, subway_message
+from thirdrail.app.writing import Totals, writing
+from thirdrail.capturelog.segment import Segment
+from thirdrail.capturelog.spool import Spool
+from thirdrail.config import Config, SpoolConfig
+from thirdrail.model.records import Poll
+from thirdrail.sinks.iceberg import commit, sink
+
+FEED = "subway_g"
+CAPTURES = 24
+EVERY_S = 15
+TRIPS = 8
+
+Owner = object
+POINTS: dict[str, tuple[Owner, str]] = {
+    "data file": (sink, "write_data_files"),
+    "manifest": (sink, "new_manifest"),
+    "manifest list": (commit, "write_list"),
+    "metadata": (SqlCatalog, "_write_metadata"),
+    "catalog commit": (SqlCatalog, "commit_table"),
+    "append": (Spool, "append"),
+    "acknowledge": (Spool, "acknowledge"),
+    "day finished": (Segment, "finish"),
+    "day created": (Segment, "create"),
+    "day closed": (Segment, "make_plain"),
+}
+"""Functions after whose nth call the process dies; ``acknowledge`` dies before it."""
+
+RANDOM = "at random"
+
+
+def body(number: int) -> bytes:
+    """Give the message of a capture: predictions move, and a trip comes or goes now and then."""
+    return subway_message(0, TRIPS + number % 3, later=number * EVERY_S)
+
+
+def live(folder: Path, point: str, nth: int, days: int) -> None:
+    """Take every capture in that the log lacks, commit after each, and die at the nth passing of the point.
+
+    ``days`` spreads the captures' append times over so many days of the spool.
+    """
+    if point == RANDOM:
+        threading.Thread(target=_die_after, args=(random.Random(nth).uniform(0.05, 1.2),), daemon=True).start()
+    elif point:
+        _arm(point, nth)
+    clock = FakeClock(HEADER_AT * 1_000_000)
+    config = Config(commit_interval_seconds=0.001, history="every_poll", spool=SpoolConfig(reserve_gb=0.0))
+    step = days * 86_400 / CAPTURES if days else EVERY_S
+    done = _captures(folder / "spool", clock)
+    clock.advance(done * step)
+    with writing(folder, config, clock) as work:
+        work.note_settings()
+        work.drain(Totals())
+        for number in range(_captures_of(work.log), CAPTURES):
+            fetched_at = (HEADER_AT + number * EVERY_S + 5) * 1_000_000
+            work.append([(Poll(feed_id=FEED, fetched_at=fetched_at), body(number))])
+            work.drain(Totals())
+            clock.advance(step)
+
+
+def _captures(spool: Path, clock: FakeClock) -> int:
+    if not (spool / "log_id").exists():
+        return 0
+    log = Spool.open(spool, clock, writable=False)
+    return _captures_of(log)
+
+
+def _captures_of(log: Spool) -> int:
+    return sum(isinstance(entry.record, Poll) for entry in log.headers(0, 10_000))
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_after(seconds: float) -> None:
+    time.sleep(seconds)
+    _die()
+
+
+def _arm(point: str, nth: int) -> None:
+    owner, name = POINTS[point]
+    original = getattr(owner, name)
+    passed = 0
+
+    def counted(*arguments: object, **named: object) -> object:
+        nonlocal passed
+        passed += 1
+        if passed == nth and point == "acknowledge":
+            _die()
+        result = original(*arguments, **named)
+        if passed == nth:
+            _die()
+        return result
+
+    replacement: Callable[..., object] = counted
+    static = isinstance(vars(owner).get(name), (staticmethod, classmethod))
+    setattr(owner, name, staticmethod(replacement) if static else replacement)
