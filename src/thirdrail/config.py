@@ -41,7 +41,7 @@ class SpoolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class PollerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How feeds are asked. A poll as a whole may take as long as the feed's interval, at least 10 s."""
+    """How feeds are asked."""
 
     connect_timeout_seconds: Annotated[
         float, Meta(gt=0, description="to reach a server; the MTA's answer within a fraction of a second")
@@ -49,6 +49,9 @@ class PollerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     read_timeout_seconds: Annotated[
         float, Meta(gt=0, description="between two pieces of an answer; then the server has stopped")
     ] = 10.0
+    total_timeout_seconds: Annotated[
+        float, Meta(gt=0, description="for one answer as a whole: a server that drips must not hold a feed up")
+    ] = 15.0
     max_body_mb: Annotated[
         float,
         Meta(gt=0, description="unpacked megabytes of one answer; the largest known, all buses, is under 10"),

@@ -1,5 +1,6 @@
 """What a data folder holds, counted without our code: exported bodies, stock bindings, Polars."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -22,22 +23,36 @@ def difference(folder: Path, scratch: Path) -> tuple[int, int, int]:
 
 
 def _expected(folder: Path, scratch: Path) -> pl.DataFrame:
-    command = [sys.executable, "-m", "thirdrail", "captures", "export", str(scratch), "--data", str(folder)]
-    subprocess.run(command, check=True, capture_output=True)
-    rows = []
+    """Give the stop time updates of every body, and again for every poll that got the same body."""
+    _thirdrail(folder, "export", str(scratch))
+    rows: dict[int, list[tuple[object, ...]]] = {}
     for path in sorted(scratch.iterdir()):
-        offset = int(path.name.split(".")[1])
-        for entity in FeedMessage.FromString(path.read_bytes()).entity:
-            for stop in entity.trip_update.stop_time_update:
-                arrival = stop.arrival.time if stop.HasField("arrival") else None
-                departure = stop.departure.time if stop.HasField("departure") else None
-                rows.append((offset, entity.trip_update.trip.trip_id, stop.stop_id, arrival, departure))
+        rows[int(path.name.split(".")[1])] = [
+            (
+                entity.trip_update.trip.trip_id,
+                stop.stop_id,
+                stop.arrival.time if stop.HasField("arrival") else None,
+                stop.departure.time if stop.HasField("departure") else None,
+            )
+            for entity in FeedMessage.FromString(path.read_bytes()).entity
+            for stop in entity.trip_update.stop_time_update
+        ]
+    listed = json.loads(_thirdrail(folder, "list", "--json", "--limit", "1000000"))
+    for capture in listed:
+        if capture.get("duplicate_of") is not None:
+            rows[capture["offset"]] = rows[capture["duplicate_of"]]
     schema = dict(zip(_KEY, (pl.Int64, pl.String, pl.String, pl.Int64, pl.Int64), strict=True))
-    return pl.DataFrame(rows, schema=schema, orient="row").group_by(_KEY).len()
+    whole = [(offset, *row) for offset, of_capture in rows.items() for row in of_capture]
+    return pl.DataFrame(whole, schema=schema, orient="row").group_by(_KEY).len()
+
+
+def _thirdrail(folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "thirdrail", "captures", *arguments, "--data", str(folder)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def _found(folder: Path) -> pl.DataFrame:
-    catalog = SqlCatalog("judge", uri=f"sqlite:///{folder}/catalog.sqlite", warehouse=f"file://{folder}/warehouse")
+    catalog = SqlCatalog("thirdrail", uri=f"sqlite:///{folder}/catalog.sqlite", warehouse=f"file://{folder}/warehouse")
     table = catalog.load_table(("mta", "stop_time_updates"))
     columns = ("capture_offset", "trip_id", "stop_id", "arrival_at", "departure_at")
     rows = pl.DataFrame(table.scan(selected_fields=columns).to_arrow())

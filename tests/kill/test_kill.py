@@ -20,6 +20,11 @@ from thirdrail.sinks.iceberg.positions import current_positions
 KILLS = int(os.environ.get("THIRDRAIL_KILLS", "50"))
 AT_ONCE = 2
 KILLS_PER_FOLDER = 10
+CAPTURES_A_KILL = 5
+TURNS_AT_MOST = 4 * KILLS_PER_FOLDER
+STEPS_S = (15, 20_000, 50_000)
+"""Between two appends: within a day of the spool, and several times across its change."""
+
 PATIENCE_S = 120
 
 
@@ -39,32 +44,39 @@ def test_whenever_it_is_killed_nothing_is_missing_and_nothing_is_there_twice(
     with ThreadPoolExecutor(AT_ONCE) as pool:
         killed = sum(pool.map(lambda each: one_folder(processes, each[1], each[0]), enumerate(folders)))
 
-    assert killed >= KILLS * 0.8  # the others had nothing left to do when their moment came
+    assert killed >= KILLS
 
 
 def one_folder(processes: ForkServerContext, folder: Path, seed: int) -> int:
     """Kill again and again, looking at the tables in between; give how many died."""
     chances = random.Random(seed)
+    step = STEPS_S[seed % len(STEPS_S)]
+    points = [point for point in (*victim.POINTS, victim.RANDOM) if step > victim.EVERY_S or "day" not in point]
     died = 0
     before: dict[str, int] = {}
-    for turn in range(KILLS_PER_FOLDER):
-        point = chances.choice([*victim.POINTS, victim.RANDOM])
-        died += lives(processes, folder, point, chances.randint(1, 9 if "day" not in point else 2), seed % 3) != 0
-        before = check_positions(folder, before, f"after kill {turn} at {point!r}")
-    assert lives(processes, folder, "", 0, seed % 3) == 0
+    turn = 0
+    while died < KILLS_PER_FOLDER:
+        point = chances.choice(points)
+        nth = chances.randint(1, 2 if "day" in point else 9)
+        died += lives(processes, folder, (turn + 1) * CAPTURES_A_KILL, point, nth, step) != 0
+        before = check_positions(folder, before, f"after turn {turn} at {point!r}")
+        turn += 1
+        assert turn < TURNS_AT_MOST, "the points are passed too seldom for this to be a test"
+    captures = turn * CAPTURES_A_KILL
+    assert lives(processes, folder, captures, "", 0, step) == 0
 
     report = app.audit(app.DataFolder.existing(folder), None)
     assert report.ok, report
-    assert (report.captures, report.pending) == (victim.CAPTURES, 0)
+    assert (report.captures, report.pending) == (captures, 0)
     expected, missing, too_many = difference(folder, folder.with_name(f"{folder.name}-exported"))
-    assert expected > victim.CAPTURES * victim.TRIPS
+    assert expected > captures * victim.TRIPS
     assert (missing, too_many) == (0, 0)
     return died
 
 
-def lives(processes: ForkServerContext, folder: Path, point: str, nth: int, days: int) -> int:
+def lives(processes: ForkServerContext, folder: Path, captures: int, point: str, nth: int, step: int) -> int:
     """Let a victim live; give its exit code: 0 when it finished, -9 when it was killed."""
-    process = processes.Process(target=victim.live, args=(folder, point, nth, days))
+    process = processes.Process(target=victim.live, args=(folder, captures, point, nth, step))
     process.start()
     process.join(PATIENCE_S)
     assert process.exitcode in (0, -9), f"{point} {nth}: exit code {process.exitcode}"

@@ -3,6 +3,7 @@
 Runs in a process of its own. It goes on from what the log holds, so that the same call, repeated, finishes the work.
 """
 
+import inspect
 import os
 import random
 import signal
@@ -23,7 +24,6 @@ from thirdrail.model.records import Poll
 from thirdrail.sinks.iceberg import commit, sink
 
 FEED = "subway_g"
-CAPTURES = 24
 EVERY_S = 15
 TRIPS = 8
 
@@ -50,24 +50,25 @@ def body(number: int) -> bytes:
     return subway_message(0, TRIPS + number % 3, later=number * EVERY_S)
 
 
-def live(folder: Path, point: str, nth: int, days: int) -> None:
-    """Take every capture in that the log lacks, commit after each, and die at the nth passing of the point.
+def live(folder: Path, captures: int, point: str, nth: int, step: int) -> None:
+    """Take in the captures that the log lacks, commit after each, and die at the nth passing of the point.
 
-    ``days`` spreads the captures' append times over so many days of the spool.
+    ``step`` is the time in seconds between two appends, so that the spool's day changes now and then.
     """
     if point == RANDOM:
         threading.Thread(target=_die_after, args=(random.Random(nth).uniform(0.05, 1.2),), daemon=True).start()
     elif point:
         _arm(point, nth)
     clock = FakeClock(HEADER_AT * 1_000_000)
-    config = Config(commit_interval_seconds=0.001, history="every_poll", spool=SpoolConfig(reserve_gb=0.0))
-    step = days * 86_400 / CAPTURES if days else EVERY_S
+    config = Config(
+        commit_interval_seconds=0.001, history="every_poll", spool=SpoolConfig(reserve_gb=0.0, retention_days=9_999)
+    )
     done = _captures(folder / "spool", clock)
     clock.advance(done * step)
     with writing(folder, config, clock) as work:
         work.note_settings()
         work.drain(Totals())
-        for number in range(_captures_of(work.log), CAPTURES):
+        for number in range(_captures_of(work.log), captures):
             fetched_at = (HEADER_AT + number * EVERY_S + 5) * 1_000_000
             work.append([(Poll(feed_id=FEED, fetched_at=fetched_at), body(number))])
             work.drain(Totals())
@@ -110,5 +111,5 @@ def _arm(point: str, nth: int) -> None:
         return result
 
     replacement: Callable[..., object] = counted
-    static = isinstance(vars(owner).get(name), (staticmethod, classmethod))
+    static = isinstance(inspect.getattr_static(owner, name), (staticmethod, classmethod))
     setattr(owner, name, staticmethod(replacement) if static else replacement)

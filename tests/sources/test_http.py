@@ -18,7 +18,7 @@ from thirdrail.observe.clock import SystemClock
 from thirdrail.sources.answers import Answer, judged
 from thirdrail.sources.http import USER_AGENT, HttpFetcher
 
-LIMITS = PollerConfig(connect_timeout_seconds=0.5, read_timeout_seconds=0.5, max_body_mb=1)
+LIMITS = PollerConfig(connect_timeout_seconds=0.5, read_timeout_seconds=0.5, total_timeout_seconds=1.0, max_body_mb=1)
 
 
 @contextmanager
@@ -60,12 +60,12 @@ class Server:
         self._thread.join(5)
 
 
-def fetched(port: int, *, key: str = "", timeout: float = 2.0) -> Answer:
+def fetched(port: int, *, key: str = "") -> Answer:
     feed = msgspec.structs.replace(BY_ID["subway_g"], url=f"http://127.0.0.1:{port}/feeds/nyct%2Fgtfs-g")
 
     async def ask() -> Answer:
         async with HttpFetcher.open(SystemClock(), LIMITS, trust_environment=False) as fetcher:
-            return await fetcher.fetch(feed, key, timeout)
+            return await fetcher.fetch(feed, key)
 
     return asyncio.run(ask())
 
@@ -144,7 +144,7 @@ def test_a_server_that_drips_is_given_up_as_a_whole() -> None:
             link.sendall(b"x")
 
     with Server(drip) as server:
-        answer = fetched(server.port, timeout=0.7)
+        answer = fetched(server.port)
         gone.set()
 
     assert outcome(answer) == ("network_error", "TotalTimeout")

@@ -30,7 +30,7 @@ class Script:
     def __init__(self, *answers: bytes | Failure | Answer) -> None:
         self._answers, self.asked, self.done = answers, 0, threading.Event()
 
-    async def fetch(self, _feed: Feed, _key: str, _timeout_seconds: float) -> Answer:
+    async def fetch(self, _feed: Feed, _key: str) -> Answer:
         await asyncio.sleep(0)
         now = SystemClock().now()
         given = self._answers[min(self.asked, len(self._answers) - 1)]

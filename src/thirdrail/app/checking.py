@@ -19,7 +19,6 @@ from thirdrail.sources.http import HttpFetcher
 
 _PARTITION = "0"
 _CLOCK_OFF_S = 60
-_TIMEOUT_S = 15.0
 
 
 class Check(msgspec.Struct, kw_only=True):
@@ -48,7 +47,7 @@ def check(feeds: Sequence[Feed], config: Config, clock: Clock, environment: Mapp
     async def ask() -> list[tuple[Feed, str, Answer]]:
         async with HttpFetcher.open(clock, config.poller, trust_environment=True) as fetcher:
             keys = [environment.get(feed.key_env, "") if feed.key_env else "" for feed in feeds]
-            asked = (fetcher.fetch(feed, key, _TIMEOUT_S) for feed, key in zip(feeds, keys, strict=True))
+            asked = (fetcher.fetch(feed, key) for feed, key in zip(feeds, keys, strict=True))
             return list(zip(feeds, keys, await asyncio.gather(*asked), strict=True))
 
     return [_explained(feed, key, answer, config) for feed, key, answer in asyncio.run(ask())]

@@ -39,7 +39,7 @@ class DataFolder:
         if path.is_file():
             raise DataFolderError(f"{path} is a file, not a data folder")
         if not (path / STAMP).exists():
-            if path.is_dir() and any(path.iterdir()):
+            if _holds_other_files(path):
                 raise DataFolderError(f"{path} is not a Third Rail data folder: it holds other files and no {STAMP}")
             raise NoDataYet(f"{path} holds no data yet", hint="fill it first: thirdrail replay PATH --feed ID")
         return cls(path, _checked_stamp(path, kinds or (LIVE, SIMULATED)))
@@ -58,7 +58,7 @@ class DataFolder:
 
     @classmethod
     def _for_writing(cls, path: Path, kinds: tuple[str, ...]) -> "DataFolder":
-        if not path.is_file() and not (path / STAMP).exists() and not (path.is_dir() and any(path.iterdir())):
+        if not path.is_file() and not (path / STAMP).exists() and not _holds_other_files(path):
             path.mkdir(parents=True, exist_ok=True)
             stamp = {
                 "kind": kinds[0],
@@ -67,12 +67,18 @@ class DataFolder:
                 "path": str(path.absolute()),
             }
             # Renamed into place: a stamp cut short by a crash would make the folder foreign to us.
-            (path / f".{STAMP}").write_text(json.dumps(stamp, indent=2) + "\n")
-            (path / f".{STAMP}").replace(path / STAMP)
+            newborn = path / f".{STAMP}.{os.getpid()}"
+            newborn.write_text(json.dumps(stamp, indent=2) + "\n")
+            newborn.replace(path / STAMP)
         folder = cls.existing(path, *kinds)
         if not os.access(path, os.W_OK) or os.statvfs(path).f_flag & os.ST_RDONLY:
             raise DataFolderError(f"{path} cannot be written")
         return folder
+
+
+def _holds_other_files(path: Path) -> bool:
+    """Whether there is anything but a stamp that another process is just writing."""
+    return path.is_dir() and any(not each.name.startswith(f".{STAMP}") for each in path.iterdir())
 
 
 def _checked_stamp(path: Path, kinds: tuple[str, ...]) -> str:

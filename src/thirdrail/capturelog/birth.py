@@ -1,6 +1,7 @@
 """A spool's identity, written once at its birth."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -30,17 +31,28 @@ def ensure_identity(directory: Path) -> str:
     For the holder of the append lock. The file gets its name when it is whole: a kill leaves none, never half.
     """
     path = directory / _NAME
-    if path.exists() and (known := path.read_text().strip()):
+    known = path.read_text().strip() if path.exists() else None
+    if known:
         return known
     found = _remembered(directory) or uuid4().hex[:12]
-    newborn = path.with_suffix(".tmp")
+    newborn = path.with_suffix(f".{os.getpid()}.tmp")
     with translated(path):
         newborn.write_text(found)
         with newborn.open("rb+") as file:
             os.fsync(file.fileno())
-        newborn.rename(path)
+        if known == "":
+            newborn.replace(path)
+        else:
+            _give_name(newborn, path)
         sync_directory(directory)
-    return found
+    return path.read_text().strip()
+
+
+def _give_name(newborn: Path, path: Path) -> None:
+    """Let the first of two processes win, should the lock not have kept one away."""
+    with suppress(FileExistsError):
+        path.hardlink_to(newborn)
+    newborn.unlink()
 
 
 def _remembered(directory: Path) -> str | None:

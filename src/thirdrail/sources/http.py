@@ -28,7 +28,7 @@ _ERROR_BODY_LIMIT = 4096
 class Fetcher(Protocol):
     """Asks an endpoint once."""
 
-    async def fetch(self, feed: Feed, key: str, timeout_seconds: float) -> Answer:
+    async def fetch(self, feed: Feed, key: str) -> Answer:
         """Give what came of one GET; never raises for what the network or the server does."""
         ...
 
@@ -59,11 +59,11 @@ class HttpFetcher:
         ) as session:
             yield cls(session, clock, limits)
 
-    async def fetch(self, feed: Feed, key: str, timeout_seconds: float) -> Answer:
+    async def fetch(self, feed: Feed, key: str) -> Answer:
         """Give what came of one GET; never raises for what the network or the server does."""
         fetched_at, began = self._clock.now(), time.monotonic()
         try:
-            facts, body, failure = await self._get(feed, key, timeout_seconds)
+            facts, body, failure = await self._get(feed, key)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             facts, body, failure = {}, None, _network_failure(error)
         return Answer(
@@ -75,12 +75,10 @@ class HttpFetcher:
             **facts,  # type: ignore[arg-type]
         )
 
-    async def _get(
-        self, feed: Feed, key: str, timeout_seconds: float
-    ) -> tuple[dict[str, object], bytes | None, Failure | None]:
+    async def _get(self, feed: Feed, key: str) -> tuple[dict[str, object], bytes | None, Failure | None]:
         limits = self._limits
         timeout = aiohttp.ClientTimeout(
-            total=timeout_seconds,
+            total=limits.total_timeout_seconds,
             sock_connect=limits.connect_timeout_seconds,
             sock_read=limits.read_timeout_seconds,
         )

@@ -26,7 +26,6 @@ from thirdrail.sources.http import Fetcher
 from thirdrail.sources.timing import wait_seconds
 
 DUPLICATE = "duplicate"
-TOTAL_TIMEOUT_AT_LEAST_S = 10.0
 CLOCK_OFF_US = 60_000_000
 _START_SPREAD_S = 0.5
 _PAUSE_S = 1.0
@@ -145,8 +144,7 @@ class Poller:
     async def _poll_once(self, state: FeedState, fetcher: Fetcher, appender: "_Appender") -> None:
         feed = state.feed
         key = self._environment.get(feed.key_env, "") if feed.key_env else ""
-        timeout = max(TOTAL_TIMEOUT_AT_LEAST_S, feed.interval_seconds)
-        answer = await fetcher.fetch(feed, key, timeout)
+        answer = await fetcher.fetch(feed, key)
         poll, body = judged(feed, answer, attempt=state.failures_in_a_row + 1, key=key)
         await self._keep(state, poll, body, appender)
         self._note(state, poll, body, answer)

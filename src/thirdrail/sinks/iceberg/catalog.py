@@ -6,6 +6,7 @@ from pathlib import Path
 from pyiceberg.catalog.sql import SqlCatalog
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from thirdrail.errors import NoDataYet
@@ -27,15 +28,23 @@ def open_catalog(folder: Path, *, create: bool) -> SqlCatalog:
         (folder / WAREHOUSE).mkdir(parents=True, exist_ok=True)
         with sqlite3.connect(path) as db:
             db.execute("PRAGMA journal_mode=WAL")
-    catalog = SqlCatalog(
+    try:
+        catalog = _catalog(folder, path)
+    except OperationalError:
+        # Two processes found no tables of the catalog and both made them; the second finds them now.
+        catalog = _catalog(folder, path)
+    event.listen(catalog.engine, "connect", _be_patient_and_durable)
+    catalog.engine.dispose()
+    return catalog
+
+
+def _catalog(folder: Path, path: Path) -> SqlCatalog:
+    return SqlCatalog(
         "thirdrail",
         uri=f"sqlite:///{path}",
         warehouse=(folder / WAREHOUSE).absolute().as_uri(),
         **{"py-io-impl": "thirdrail.sinks.iceberg.files.DurableFileIO"},
     )
-    event.listen(catalog.engine, "connect", _be_patient_and_durable)
-    catalog.engine.dispose()
-    return catalog
 
 
 def _be_patient_and_durable(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

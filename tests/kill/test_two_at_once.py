@@ -1,0 +1,79 @@
+"""Two `run` processes on one folder with the lock taken away; one sleeps and wakes after the other went on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.kill.judge import difference
+from tests.kill.test_kill import check_positions
+from thirdrail import app
+from thirdrail.city.lines import ROUTES
+from thirdrail.city.server import CityServer
+
+SECONDS = float(os.environ.get("THIRDRAIL_TWO_SECONDS", "20"))
+ASLEEP = 0.25
+"""Share of the time that one of them is stopped for."""
+
+LOOK_EVERY_S = 1.0
+STOPS_WITHIN_S = 20
+
+
+def configured(tmp_path: Path, city: CityServer) -> Path:
+    """Give a configuration that polls the city fast and keeps every row."""
+    lines = ['history = "every_poll"', "commit_interval_seconds = 0.5", "[spool]", "reserve_gb = 0.01"]
+    for feed_id in ROUTES:
+        lines += [f"[feeds.{feed_id}]", f'url = "{city.url_of(feed_id)}"', "interval_seconds = 1"]
+    path = tmp_path / "run.toml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+@contextmanager
+def running(tmp_path: Path, data: Path, config: Path, name: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Give a real `run`, without its lock; its output lies in a file."""
+    command = [sys.executable, "-m", "tests.kill.unlocked", "run", "--data", str(data), "--config", str(config)]
+    with (tmp_path / f"{name}.log").open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+
+def test_two_without_their_lock_and_one_that_slept_lose_nothing_and_add_nothing_twice(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    before: dict[str, int] = {}
+    with CityServer(seed=3, speed=4) as city:
+        config = configured(tmp_path, city)
+        with running(tmp_path, data, config, "one") as one, running(tmp_path, data, config, "other") as other:
+            began = time.monotonic()
+            is_asleep = was_asleep = False
+            while (spent := time.monotonic() - began) < SECONDS:
+                if not is_asleep and not was_asleep and spent > SECONDS / 3:
+                    other.send_signal(signal.SIGSTOP)
+                    is_asleep = True
+                if is_asleep and spent > SECONDS * (1 / 3 + ASLEEP):
+                    other.send_signal(signal.SIGCONT)
+                    is_asleep, was_asleep = False, True
+                assert one.poll() is None, (tmp_path / "one.log").read_text()
+                assert other.poll() is None, (tmp_path / "other.log").read_text()
+                before = check_positions(data, before, f"after {spent:.0f} s")
+                one.poll() or time.sleep(LOOK_EVERY_S)
+            for process in (one, other):
+                process.send_signal(signal.SIGTERM)
+            for process, name in ((one, "one"), (other, "other")):
+                assert process.wait(STOPS_WITHIN_S) == 0, (tmp_path / f"{name}.log").read_text()
+
+    report = app.audit(app.DataFolder.existing(data), None)
+    assert report.ok, report
+    assert report.captures > 2 * len(ROUTES)
+    expected, missing, too_many = difference(data, tmp_path / "exported")
+    assert expected > 10_000
+    assert (missing, too_many) == (0, 0)
