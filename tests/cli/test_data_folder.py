@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import FEED, Command
-from thirdrail.app import STAMP
+from thirdrail.app.data_folder import STAMP, DataFolder
+from thirdrail.errors import DataFolderError
 
 
 def stamped(folder: Path, **changed: object) -> None:
@@ -24,7 +25,7 @@ def test_the_stamp_says_kind_format_version_and_place(filled: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (lambda folder: stamped(folder, kind="simulated"), "holds simulated data"),
+        (lambda folder: stamped(folder, kind="rehearsed"), "holds rehearsed data"),
         (lambda folder: stamped(folder, format_version=2), "newer version"),
         (lambda folder: (folder / STAMP).write_text("{"), "is damaged"),
         (lambda folder: (folder / STAMP).unlink(), "is not a Third Rail data folder"),
@@ -98,3 +99,10 @@ def test_a_place_that_cannot_be_written_is_named(thirdrail: Command, recorded: P
 
     assert said.code == 2
     assert f"{tmp_path / 'file' / 'data'} cannot be written" in said.err
+
+
+@pytest.mark.parametrize("name", ["100%", "what?", "a#b", "list[1]"])
+def test_a_path_that_readers_of_iceberg_would_take_for_something_else_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataFolderError, match="cannot be used"):
+        DataFolder.for_writing(tmp_path / name)
+    assert not (tmp_path / name).exists()

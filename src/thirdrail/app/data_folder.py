@@ -14,6 +14,7 @@ FORMAT_VERSION = 1
 STAMP = "thirdrail.json"
 LIVE, SIMULATED = "live", "simulated"
 GIB = 1 << 30
+_MEANS_SOMETHING_IN_A_LOCATION = frozenset("%?#*[]{}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,11 @@ class DataFolder:
 
     @classmethod
     def _for_writing(cls, path: Path, kinds: tuple[str, ...]) -> "DataFolder":
+        if foreign := _MEANS_SOMETHING_IN_A_LOCATION & set(str(path.absolute())):
+            raise DataFolderError(
+                f"{path} cannot be used: readers of Iceberg take {' '.join(sorted(foreign))} in a path for more",
+                hint="give a folder without these characters",
+            )
         if not path.is_file() and not (path / STAMP).exists() and not _holds_other_files(path):
             path.mkdir(parents=True, exist_ok=True)
             stamp = {

@@ -80,12 +80,17 @@ def _zombie(feed: Message, at: int) -> None:
     """A train of two hours ago that nobody took out."""
     added = feed.entity.add(id="zombie")
     update = added.trip_update
-    update.trip.CopyFrom(feed.entity[0].trip_update.trip)
+    update.trip.CopyFrom(_with_stops(feed).trip)
     update.trip.nyct.train_id = "00 0000 ZOM/BIE"
     update.trip.nyct.is_assigned = True
-    for number, listed in enumerate(feed.entity[0].trip_update.stop_time_update[:5]):
+    for number, listed in enumerate(_with_stops(feed).stop_time_update[:5]):
         stop = update.stop_time_update.add(stop_id=listed.stop_id)
         stop.arrival.time = at - ZOMBIE_S + 60 * number
+
+
+def _with_stops(feed: Message) -> Message:
+    """Give the first trip update that lists a stop."""
+    return next(entity.trip_update for entity in feed.entity if len(entity.trip_update.stop_time_update))
 
 
 def _future_vehicle(feed: Message, at: int) -> None:
@@ -96,7 +101,7 @@ def _future_vehicle(feed: Message, at: int) -> None:
 
 
 def _milliseconds(feed: Message, _at: int) -> None:
-    for stop in feed.entity[0].trip_update.stop_time_update:
+    for stop in _with_stops(feed).stop_time_update:
         for event in (stop.arrival, stop.departure):
             if event.time:
                 event.time *= 1000

@@ -48,7 +48,7 @@ class CityServer:
         class Handler(_Handler):
             served = city
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server = _Server(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="city", daemon=True)
 
@@ -113,6 +113,11 @@ class CityServer:
             if self._journal is not None:
                 self._journal.write(json.dumps(facts) + "\n")
                 self._journal.flush()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that went away."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -78,8 +78,10 @@ def _listed(entry: Entry) -> tuple[str, ...]:
 
 
 def _facts(record: Record) -> dict[str, object]:
-    """Give a record's fields, instants as ISO 8601."""
+    """Give a record's fields, instants as ISO 8601; of a poll also those at their default."""
     fields: dict[str, object] = msgspec.to_builtins(record)
+    if isinstance(record, Poll):
+        fields |= msgspec.structs.asdict(record)
     return {
         name: iso(value) if isinstance(value, int) and name in INSTANTS else value for name, value in fields.items()
     }

@@ -69,7 +69,7 @@ class Lines:
         """Print a line when it is time, and the first one as soon as there is a commit."""
         now = run.clock.monotonic()
         line = f"{utc(run.clock.now())} {summary(run)}"
-        is_first = self._shown_at is None and run.state.committed_at is not None
+        is_first = self._shown_at is None and run.state.totals.captures > 0
         if is_first or (self._shown_at is not None and now - self._shown_at >= LINE_EVERY_S):
             self._shown_at = now
             self._last = ""

@@ -1,5 +1,6 @@
 """HTTP as the poller needs it: one GET, its time-outs, a cap on what it may unpack, and nothing raised."""
 
+import re
 import ssl
 import time
 import zlib
@@ -98,10 +99,7 @@ class HttpFetcher:
             except zlib.error as error:
                 return facts, None, Failure(BAD_BODY, "BadGzip", f"the body does not unpack: {error}")
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                failure = _network_failure(error)
-                if isinstance(error, aiohttp.ClientPayloadError):
-                    failure = Failure(BAD_BODY, "ShortBody", f"the body ended before its length: {error}")
-                return facts, None, failure
+                return facts, None, _broken_off(error)
             facts["wire_bytes"] = wire
             return facts, body, None
 
@@ -121,6 +119,17 @@ class HttpFetcher:
         if unpack is not None and not unpack.eof and wire:
             raise zlib.error("it is cut short")
         return wire, bytes(found)
+
+
+def _broken_off(error: BaseException) -> Failure:
+    """Tell a connection that broke from a server that ended its answer too early."""
+    causes = [error, error.__cause__, error.__context__]
+    if not isinstance(error, aiohttp.ClientPayloadError):
+        return _network_failure(error)
+    if any(isinstance(cause, ConnectionResetError) for cause in causes) or "ConnectionReset" in str(error):
+        return Failure(NETWORK_ERROR, "Reset", "the connection was reset in the middle of the answer")
+    known = re.search(r"received \d+ of \d+ bytes", str(error))
+    return Failure(BAD_BODY, "ShortBody", f"the body ended before its length{f': {known[0]}' if known else ''}")
 
 
 def _date_us(text: str | None) -> int | None:

@@ -1,15 +1,17 @@
 """The local catalog: SQLite beside a directory of files."""
 
+import os
 import sqlite3
 from pathlib import Path
+from urllib.parse import quote
 
 from pyiceberg.catalog.sql import SqlCatalog
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from thirdrail.errors import NoDataYet
+from thirdrail.errors import CatalogUnavailable, NoDataYet
 
 FILE_NAME, WAREHOUSE = "catalog.sqlite", "warehouse"
 BUSY_TIMEOUT_MS = 30_000
@@ -20,6 +22,7 @@ def open_catalog(folder: Path, *, create: bool) -> SqlCatalog:
 
     Raises:
         NoDataYet: there is none and ``create`` is false.
+        CatalogUnavailable: it cannot be opened.
     """
     path = (folder / FILE_NAME).absolute()
     if not path.exists():
@@ -28,21 +31,38 @@ def open_catalog(folder: Path, *, create: bool) -> SqlCatalog:
         (folder / WAREHOUSE).mkdir(parents=True, exist_ok=True)
         with sqlite3.connect(path) as db:
             db.execute("PRAGMA journal_mode=WAL")
+    address = f"sqlite:///{path}"
+    if not create and _is_plain_and_fixed(path):
+        # Nothing can be made beside it, and all that was committed lies in it.
+        address = f"sqlite:///file:{quote(str(path))}?mode=ro&immutable=1&uri=true"
     try:
-        catalog = _catalog(folder, path)
+        catalog = _catalog(folder, address)
     except OperationalError:
         # Two processes found no tables of the catalog and both made them; the second finds them now.
-        catalog = _catalog(folder, path)
+        try:
+            catalog = _catalog(folder, address)
+        except SQLAlchemyError as error:
+            reason = str(error).partition("\n")[0]
+            raise CatalogUnavailable(f"{path} cannot be opened: {reason}", hint="nothing is lost") from error
     event.listen(catalog.engine, "connect", _be_patient_and_durable)
     catalog.engine.dispose()
     return catalog
 
 
-def _catalog(folder: Path, path: Path) -> SqlCatalog:
+def _is_plain_and_fixed(path: Path) -> bool:
+    """Whether a catalog lies where nothing can be written, with nothing in its write-ahead log."""
+    log = path.with_name(f"{path.name}-wal")
+    is_empty = not log.exists() or log.stat().st_size == 0
+    is_fixed = not os.access(path.parent, os.W_OK) or bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+    return is_empty and is_fixed
+
+
+def _catalog(folder: Path, address: str) -> SqlCatalog:
     return SqlCatalog(
         "thirdrail",
-        uri=f"sqlite:///{path}",
-        warehouse=(folder / WAREHOUSE).absolute().as_uri(),
+        uri=address,
+        # As it stands: Iceberg's readers take a location's path without undoing percent signs.
+        warehouse=f"file://{(folder / WAREHOUSE).absolute()}",
         **{"py-io-impl": "thirdrail.sinks.iceberg.files.DurableFileIO"},
     )
 

@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
-from urllib.parse import unquote, urlparse
 
 from pyiceberg.io import InputFile, OutputFile
 from pyiceberg.io.pyarrow import PyArrowFileIO
@@ -16,8 +15,7 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 
 def local_path(location: str) -> Path:
     """Give the path of a ``file://`` location (or of a plain path)."""
-    parsed = urlparse(location)
-    return Path(unquote(parsed.path)) if parsed.scheme == "file" else Path(location)
+    return Path(location.removeprefix("file://"))
 
 
 def sync_directory(directory: Path) -> None:
