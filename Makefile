@@ -3,9 +3,11 @@ PYTHON ?= python3
 RUN := .venv/bin/python -m
 # For example: make test TEST_OPTIONS="tests/unit --maxfail=1"
 TEST_OPTIONS ?=
+# For example: make demo OPTIONS="--for 60s"
+OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help environment setup test check bench crash wheelhouse lock clean
+.PHONY: help environment setup demo run test check bench crash wheelhouse lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +18,12 @@ environment:
 
 setup: environment ## make .venv from the locked, hashed requirements (other targets do so by themselves)
 	@echo ".venv is ready"
+
+demo: environment ## keep tables of a simulated New York in ./thirdrail-demo until Ctrl-C (no network needed)
+	@./thirdrail demo $(OPTIONS)
+
+run: environment ## keep tables of the live subway in ./thirdrail-data until Ctrl-C
+	@./thirdrail run $(OPTIONS)
 
 test: environment ## run the fast tests, and list what was not run for want of a part
 	$(RUN) pytest -m "not crash and not bench" --timeout 300 $(TEST_OPTIONS)
@@ -28,8 +36,10 @@ check: environment ## lint, formatting, types, and which room may import which
 
 bench: environment ## measure: speed, memory, freshness
 	$(RUN) benchmarks
+	$(RUN) benchmarks.live
 
 crash: environment ## kill real processes many times over, and count what survives (long)
+	THIRDRAIL_KILLS=1000 THIRDRAIL_TWO_SECONDS=120 $(RUN) pytest tests/kill --timeout 3600
 	$(RUN) pytest -m crash $(TEST_OPTIONS)
 
 # Moved into place when complete: set-up trusts a wheels/ folder that exists.

@@ -88,7 +88,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     batch_rows: Annotated[
         int, Meta(gt=0, description="rows that close a batch early; bounds memory while catching up")
     ] = 500_000
-    batch_bytes: Annotated[int, Meta(gt=0, description="bytes of rows that close a batch early")] = 256 << 20
+    batch_bytes: Annotated[
+        int, Meta(gt=0, description="bytes of rows that close a batch early; keeps catching up under 600 MB in all")
+    ] = 40 << 20
     spool: SpoolConfig = SpoolConfig()
     poller: PollerConfig = PollerConfig()
     feeds: Annotated[

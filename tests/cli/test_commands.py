@@ -141,7 +141,7 @@ def test_quarantine_lists_shows_and_judges_again(data: str) -> None:
 
 
 def folder_of_another_kind(tmp_path: Path) -> str:
-    (tmp_path / "thirdrail.json").write_text('{"kind": "simulated", "format_version": 1, "path": "/x"}')
+    (tmp_path / "thirdrail.json").write_text('{"kind": "rehearsed", "format_version": 1, "path": "/x"}')
     return str(tmp_path)
 
 
@@ -167,7 +167,7 @@ def an_empty_folder(tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     ("folder", "told"),
     [
-        (folder_of_another_kind, "holds simulated data"),
+        (folder_of_another_kind, "holds rehearsed data"),
         (folder_of_a_newer_version, "newer version (9.0"),
         (folder_of_others, "is not a Third Rail data folder"),
         (a_file, "is a file"),

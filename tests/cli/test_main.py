@@ -100,7 +100,7 @@ def test_a_group_alone_shows_its_help(thirdrail: Command, words: tuple[str, ...]
 
 
 def test_a_second_writer_is_told_who_the_first_is(thirdrail: Command, filled: Path, recorded: Path) -> None:
-    with app.writing(filled, app.Config()):
+    with app.writing(filled, Config()):
         said = thirdrail("replay", recorded, "--feed", FEED)
         read = thirdrail("tables")
 

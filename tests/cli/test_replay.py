@@ -12,6 +12,7 @@ from google.transit.gtfs_realtime_pb2 import FeedMessage
 from tests.cli.conftest import FEED, FIRST_US, Command, write_bad_files, write_recordings
 from tests.oracle.synthetic import subway_message
 from thirdrail import app
+from thirdrail.app import replaying
 from thirdrail.cli.interrupt import asked_to_stop
 from thirdrail.config import Config
 from thirdrail.model.feeds import feed
@@ -179,7 +180,7 @@ def test_a_disk_below_the_reserve_refuses_before_anything_is_taken_in(
 def test_stopped_between_commits_the_same_command_goes_on(
     thirdrail: Command, recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(replaying, "CHUNK_BYTES", 1)
     asked = iter([False, False, False, False, False])
 
     def is_stopped() -> bool:

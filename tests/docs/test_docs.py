@@ -68,7 +68,7 @@ def test_the_rooms_of_the_architecture_page_are_the_rooms_of_the_code() -> None:
 
 def queries(page: str) -> list[str]:
     blocks = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
-    return [*blocks, *re.findall(r'thirdrail sql "(.*?)"', page, re.DOTALL)]
+    return [*blocks, *re.findall(r'thirdrail sql[^"]*"(.*?)"', page, re.DOTALL)]
 
 
 @pytest.mark.recordings

@@ -16,7 +16,7 @@ from thirdrail.model.ports import Clock
 from thirdrail.model.records import Record, Settings
 from thirdrail.model.tables import NAMESPACE, TABLES
 from thirdrail.observe.clock import SystemClock
-from thirdrail.pipeline.loop import Limits, Pipeline, StepResult
+from thirdrail.pipeline.loop import Limits, Pipeline, StepResult, give_memory_back
 from thirdrail.sinks.iceberg.catalog import open_catalog
 from thirdrail.sinks.iceberg.positions import current_positions
 from thirdrail.sinks.iceberg.sink import IcebergSink
@@ -111,6 +111,7 @@ def writing(
         LogBehindDestination, CapturesGone, PositionUnknown: log and tables disagree.
         DiskFull: below the reserve.
     """
+    give_memory_back()
     clock = clock or SystemClock()
     folder = DataFolder.for_writing(path, *kinds)
     check_disk(folder, config)

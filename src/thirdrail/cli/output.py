@@ -58,7 +58,7 @@ def show(
     if _total(needed) > out.width:
         _print_blocks(out, columns, cells)
         return
-    table = _grid()
+    table = grid()
     for name in needed:
         align = "right" if name in numbers else "left"
         table.add_column(name, justify=align, no_wrap=name not in wrapping, overflow="fold")  # type: ignore[arg-type]
@@ -84,7 +84,7 @@ def _print_blocks(out: Console, columns: Sequence[str], cells: Sequence[Sequence
 
 
 def _print_facts(out: Console, rows: Sequence[tuple[str, str]]) -> None:
-    table = _grid(with_header=False)
+    table = grid(with_header=False)
     table.add_column(no_wrap=True, style="dim")
     table.add_column(overflow="fold")
     for name, value in rows:
@@ -92,7 +92,8 @@ def _print_facts(out: Console, rows: Sequence[tuple[str, str]]) -> None:
     _print(out, table)
 
 
-def _grid(*, with_header: bool = True) -> Table:
+def grid(*, with_header: bool = True) -> Table:
+    """Give an empty table in this program's style."""
     return Table(box=None, pad_edge=False, show_header=with_header, header_style="bold")
 
 

@@ -98,11 +98,16 @@ class Panel:
 
     def look(self, run: Run) -> None:
         """Redraw."""
-        parts: list[RenderableType] = [_feeds(run, self._live.console.width), Text(""), Text(summary(run))]
-        if run.state.trouble:
-            parts.append(Text(f"trouble: {run.state.trouble}", style="red"))
-        parts += [Text(event, style="dim") for event in self._events]
-        self._live.update(Group(*parts), refresh=True)
+        events = [Text(event, style="dim") for event in self._events]
+        self._live.update(Group(*drawn(run, self._live.console.width), *events), refresh=True)
+
+
+def drawn(run: Run, width: int) -> list[RenderableType]:
+    """Give the panel's parts: the feeds, and a run in a line."""
+    parts: list[RenderableType] = [_feeds(run, width), Text(""), Text(summary(run))]
+    if run.state.trouble:
+        parts.append(Text(f"trouble: {run.state.trouble}", style="red"))
+    return parts
 
 
 def summary(run: Run) -> str:
