@@ -47,7 +47,13 @@ def main() -> None:
                 '\n$ ./thirdrail sql --data thirdrail-demo "SELECT route_id, towards, minutes_away, … LIMIT 10"', "bold"
             )
         )
-        rows = [[str(value)[: 19 if name == "arrival_local" else None] if value is not None else "" for name, value in row.items()] for row in found.to_pylist()]
+        rows = [
+            [
+                str(value)[: 19 if name == "arrival_local" else None] if value is not None else ""
+                for name, value in row.items()
+            ]
+            for row in found.to_pylist()
+        ]
         table = output.grid()
         for name in found.column_names:
             table.add_column(name)

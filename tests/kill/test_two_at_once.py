@@ -15,7 +15,7 @@ from thirdrail import app
 from thirdrail.city.lines import ROUTES
 from thirdrail.city.server import CityServer
 
-SECONDS = float(os.environ.get("THIRDRAIL_TWO_SECONDS", "20"))
+SECONDS = float(os.environ.get("THIRDRAIL_TWO_SECONDS", "12"))
 ASLEEP = 0.25
 """Share of the time that one of them is stopped for."""
 

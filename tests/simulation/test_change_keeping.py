@@ -24,7 +24,7 @@ from thirdrail.pipeline.transform import Rows
 from thirdrail.sinks.memory import MemorySink
 
 FEEDS = {"line": Feed(id="line", family="bus", url="", meaning="simulated")}
-SEEDS = int(os.environ.get("THIRDRAIL_SEEDS", "400"))
+SEEDS = int(os.environ.get("THIRDRAIL_SEEDS", "200"))
 MUTANT_SEEDS = 200
 CRASH_RATE = 0.03
 

@@ -25,7 +25,7 @@ from thirdrail.sinks.iceberg.catalog import open_catalog
 from thirdrail.sinks.iceberg.positions import positions_of
 from thirdrail.sinks.iceberg.sink import IcebergSink, IcebergWriter
 
-SEEDS = int(os.environ.get("THIRDRAIL_WRITER_SEEDS", "200"))
+SEEDS = int(os.environ.get("THIRDRAIL_WRITER_SEEDS", "60"))
 MUTANT_SEEDS = 200
 FAULT_RATE = 0.35
 END = 24
