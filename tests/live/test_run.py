@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.faults.process import Victim, run_once
@@ -182,3 +183,18 @@ def shutil_which_script() -> str:
     if found is None:
         pytest.skip("script (util-linux), to give a program a terminal")
     return found
+
+
+def test_a_city_of_its_own_is_polled_by_configuration_and_tells_what_really_happened(tmp_path: Path) -> None:
+    truth = tmp_path / "truth.parquet"
+    with Victim(tmp_path / "city.log", "city", "--speed", "30", "--truth", str(truth)) as city:
+        city.until_said("subway_si")
+        addresses = dict(re.findall(r"^  (\S+) +(http\S+)$", city.output, re.MULTILINE))
+        assert set(addresses) == set(ROUTES)
+        config = tmp_path / "run.toml"
+        config.write_text(f'[feeds.subway_si]\nurl = "{addresses["subway_si"]}"\n')
+        checked = run_once("feeds", "check", "subway_si", "--config", config, "--json")
+        assert json.loads(checked.stdout)["rows"]["trip_updates"] > 5
+        city.send(signal.SIGTERM)
+        assert city.ends(10) == 0
+    assert pq.read_table(truth).num_rows > 100

@@ -133,7 +133,8 @@ class Run:
         self._failures += 1
         self.state.trouble = text
         now = self.clock.monotonic()
-        if now - self._said.get(text, -_SAID_AGAIN_S) >= _SAID_AGAIN_S:
+        self._said = {said: at for said, at in self._said.items() if now - at < _SAID_AGAIN_S}
+        if text not in self._said:
             self._said[text] = now
             self._say(f"nothing is committed, the log goes on: {text}" + (f" ({hint})" if hint else ""))
 

@@ -18,7 +18,10 @@ from thirdrail import app
 from thirdrail.app.data_folder import LIVE, SIMULATED
 from thirdrail.app.running import Run
 from thirdrail.city.faults import FAULTS
+from thirdrail.city.lines import ROUTES
 from thirdrail.city.server import CityServer
+from thirdrail.city.trains import City
+from thirdrail.city.truth import write_truth
 from thirdrail.cli.interrupt import Stopping, asked_to_stop
 from thirdrail.cli.options import DEFAULT_DATA, config_option, data_option, duration
 from thirdrail.cli.output import counted
@@ -104,11 +107,27 @@ def demo(
 @click.option("--speed", type=float, default=1.0, show_default=True, help="Its time runs so many times as fast.")
 @click.option("--faults", metavar="NAME=RATE,…", help="Let the feeds misbehave: hollow=0.05, or all=0.05.")
 @click.option("--journal", type=click.Path(path_type=Path), help="One JSON line per answer, into this file.")
+@click.option(
+    "--truth",
+    "truth_path",
+    type=click.Path(path_type=Path),
+    help="What really happened, into this Parquet file at the end.",
+)
 @click.option("--until-eof", is_flag=True, help="Stop when standard input ends.")
-def city(port: int, seed: int, speed: float, faults: str | None, journal: Path | None, *, until_eof: bool) -> int:
+def city(
+    port: int,
+    seed: int,
+    speed: float,
+    faults: str | None,
+    journal: Path | None,
+    truth_path: Path | None,
+    *,
+    until_eof: bool,
+) -> int:
     """Serve a simulated New York on this machine, for tests and demonstrations.
 
-    Point feeds at it with `feeds.<id>.url` in a configuration; their addresses are printed.
+    Point feeds at it with `feeds.<id>.url` in a configuration; their addresses are printed. The truth holds every
+    arrival and departure of trains, from start to end.
     """
     server = CityServer(seed=seed, speed=speed, faults=fault_rates(faults), journal=journal, port=port)
     with asked_to_stop("stopping") as stopping, server:
@@ -118,7 +137,12 @@ def city(port: int, seed: int, speed: float, faults: str | None, journal: Path |
         sys.stdout.flush()
         if until_eof:
             threading.Thread(target=_wait_for_eof, args=(stopping,), daemon=True).start()
+        began = int(server.now())
         stopping.wait()
+        ended = int(server.now())
+    if truth_path is not None:
+        rows = write_truth(City(seed), list(ROUTES), began, ended, truth_path)
+        click.echo(f"{counted(rows, 'stop')} of trains written to {truth_path}", err=True)
     return 0
 
 

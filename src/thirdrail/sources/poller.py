@@ -208,7 +208,8 @@ class Poller:
     def _say_now_and_then(self, text: str, topic: str = "") -> None:
         """Say something at most every five minutes."""
         now = self._clock.monotonic()
-        if now - self._said.get(topic or text, -_SAID_AGAIN_S) >= _SAID_AGAIN_S:
+        self._said = {said: at for said, at in self._said.items() if now - at < _SAID_AGAIN_S}
+        if (topic or text) not in self._said:
             self._said[topic or text] = now
             self._say(text)
 
