@@ -44,15 +44,16 @@ def _list_feeds(config: Config, *, as_json: bool) -> int:
         print_json([_as_json(each, is_on=each.id in on) for each in configured])
         return 0
     rows = [
-        (each.id, f"{each.interval_seconds:g} s" if each.id in on else "off", each.meaning, _why_off(each, on))
+        (each.id, f"{each.interval_seconds:g} s" if each.id in on else "off", f"{each.meaning}{_why_off(each, on)}")
         for each in configured
     ]
-    show(("feed", "asked every", "what it carries", ""), rows, right=["asked every"], prose=["what it carries", ""])
+    show(("feed", "asked every", "what it carries"), rows, right=["asked every"], prose=["what it carries"])
     return 0
 
 
 def _why_off(each: Feed, on: set[str]) -> str:
-    return each.off or ("" if each.id in on else "switched off in the configuration")
+    reason = each.off or ("" if each.id in on else "switched off in the configuration")
+    return f" ({reason})" if reason else ""
 
 
 def _as_json(each: Feed, *, is_on: bool) -> dict[str, object]:
