@@ -9,7 +9,6 @@ import threading
 from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Self
 
 _CHUNK = 65_536
@@ -65,23 +64,6 @@ class Slow:
 Fault = Passing | Refusing | BlackHole | Reset | Cut | Drip | Slow
 
 
-class Mode(StrEnum):
-    """Short names of the faults that need no number."""
-
-    PASSING = "bytes go through"
-    CUT_OFF = "connections are refused"
-    BLACK_HOLE = "connections are taken and nothing ever comes"
-    RESET = "the answer breaks off with a reset after its first bytes"
-
-
-_MEANT: dict[Mode, Fault] = {
-    Mode.PASSING: Passing(),
-    Mode.CUT_OFF: Refusing(),
-    Mode.BLACK_HOLE: BlackHole(),
-    Mode.RESET: Reset(),
-}
-
-
 class FaultProxy:
     """Stands before a server, on ``port`` of 127.0.0.1, in a thread of its own; ``be`` changes what it does.
 
@@ -118,9 +100,9 @@ class FaultProxy:
         """How many connections stand."""
         return len(self._tasks)
 
-    def be(self, fault: Fault | Mode) -> None:
+    def be(self, fault: Fault) -> None:
         """Behave so from now on; blocks until it does. From any thread."""
-        self._call(self._become(_MEANT[fault] if isinstance(fault, Mode) else fault))
+        self._call(self._become(fault))
 
     def _call(self, work: Coroutine[object, object, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(_WITHIN_S)

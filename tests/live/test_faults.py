@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.faults.clocks import ShiftedClock
 from tests.faults.disk import SmallDisk
 from tests.faults.process import Victim, run_once
-from tests.faults.proxy import FaultProxy, Mode
+from tests.faults.proxy import BlackHole, FaultProxy, Passing, Refusing, Reset
 from tests.faults.syscalls import FailingSyscalls
 from tests.live.configured import configured
 from thirdrail import app
@@ -24,7 +25,7 @@ from thirdrail.model.records import Poll
 from thirdrail.observe.clock import SystemClock
 
 FEEDS = len(ROUTES)
-DAY_US = 86_400 * 1_000_000
+DAY_S = 86_400.0
 
 
 def rows(data: Path) -> int:
@@ -52,12 +53,12 @@ def test_a_cut_network_is_said_and_polling_comes_back_by_itself(tmp_path: Path) 
         config = configured(tmp_path / "run.toml", city, port=proxy.port, commit_interval_seconds=0.5)
         with Victim(tmp_path / "run.log", "run", "--data", str(data), "--config", str(config)) as run:
             run.until(lambda: proxy.connections > 0 and rows(data) > 0, 30, "rows arrive")
-            for mode in (Mode.CUT_OFF, Mode.BLACK_HOLE, Mode.RESET):
+            for fault in (Refusing(), BlackHole(), Reset()):
                 before = run.output.count("answers again")
-                proxy.be(mode)
-                run.until(lambda: proxy_is_felt(data), 30, f"{mode} is noticed")
-                proxy.be(Mode.PASSING)
-                run.until(lambda known=before: run.output.count("answers again") > known, 60, f"{mode} is over")  # type: ignore[misc]
+                proxy.be(fault)
+                run.until(lambda: proxy_is_felt(data), 30, f"{fault} is noticed")
+                proxy.be(Passing())
+                run.until(lambda known=before: run.output.count("answers again") > known, 60, f"{fault} is over")  # type: ignore[misc]
             run.send(15)
             assert run.ends(10) == 0
         assert "Traceback" not in run.output
@@ -147,37 +148,27 @@ def test_a_disk_that_becomes_read_only_can_be_read_and_is_written_again_later(tm
         audited(data)
 
 
-class MovedClock(SystemClock):
-    """A wall clock that can be moved while the process runs."""
-
-    offset_us = 0
-
-    def now(self) -> int:
-        """Microseconds since 1970 UTC, moved."""
-        return super().now() + self.offset_us
-
-
 def test_a_clock_two_days_ahead_and_two_hours_back_loses_nothing(tmp_path: Path) -> None:
-    clock, said = MovedClock(), list[str]()
+    clock, said = ShiftedClock(SystemClock()), list[str]()
     with CityServer(seed=1) as city:
         config = load(configured(tmp_path / "run.toml", city, interval=1, commit_interval_seconds=0.5))
         with app.writing(tmp_path / "d", config, clock, kinds=(LIVE,)) as work:
             run = Run(work, polled(config), clock, said.append, trust_environment=False)
             stopping = threading.Event()
-            moves = iter([(3.0, 2 * DAY_US), (6.0, -7_200 * 1_000_000), (9.0, 0)])
+            moves = iter([(3.0, 2 * DAY_S), (6.0, -7_200.0), (9.0, 0.0)])
             run.until_stopped(stopping, mover(clock, moves, stopping))
             polls = [entry.record for entry in work.log.headers(0, 100_000) if isinstance(entry.record, Poll)]
 
     assert any("ahead of" in text for text in said)
     times = [poll.fetched_at for poll in polls]
-    assert max(times) - min(times) > 2 * DAY_US
+    assert max(times) - min(times) > 2 * DAY_S * 1_000_000
     assert len(polls) > 6 * FEEDS
     report = app.audit(app.DataFolder.existing(tmp_path / "d"), None)
     assert report.ok, report
     assert (report.captures, report.pending) == (len(polls), 0)
 
 
-def mover(clock: MovedClock, moves: object, stopping: threading.Event) -> Callable[[], None]:
+def mover(clock: ShiftedClock, moves: object, stopping: threading.Event) -> Callable[[], None]:
     """Give a look that moves the clock at set times, and stops a while after the last move."""
     began = time.monotonic()
     waiting = list(moves)  # type: ignore[call-overload]
@@ -185,7 +176,7 @@ def mover(clock: MovedClock, moves: object, stopping: threading.Event) -> Callab
     def look() -> None:
         spent = time.monotonic() - began
         if waiting and spent > waiting[0][0]:
-            clock.offset_us = waiting.pop(0)[1]
+            clock.offset_seconds = waiting.pop(0)[1]
         if spent > 12:
             stopping.set()
 
