@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from thirdrail import app
 from thirdrail.app.running import Run
+from thirdrail.city.lines import ROUTES
 from thirdrail.config import Config, polled
 from thirdrail.errors import NoDataYet
 from thirdrail.model.feeds import Feed
@@ -105,7 +106,9 @@ def _child(address: str, data: Path, seconds: float, interval: float) -> None:
     clock, config = SystemClock(), Config(commit_interval_seconds=interval)
     began = time.monotonic()
     with app.writing(data, config, clock) as work:
-        run = Run(work, tuple(_rebased(feed, address) for feed in polled(config)), clock, lambda _text: None)
+        run = Run(
+            work, tuple(_rebased(feed, address) for feed in polled(config, list(ROUTES))), clock, lambda _text: None
+        )
         stopping = threading.Event()
         threading.Timer(seconds, stopping.set).start()
         run.until_stopped(stopping, lambda: None)

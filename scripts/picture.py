@@ -15,6 +15,7 @@ from rich.text import Text
 from thirdrail import app
 from thirdrail.app.data_folder import SIMULATED
 from thirdrail.app.running import Run
+from thirdrail.city.lines import ROUTES
 from thirdrail.city.server import CityServer
 from thirdrail.cli import output
 from thirdrail.cli.live import TIMES_SQUARE
@@ -33,7 +34,7 @@ def main() -> None:
     clock, config = SystemClock(), Config()
     out = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, highlight=False)
     with tempfile.TemporaryDirectory() as folder, CityServer() as city:
-        feeds = tuple(msgspec.structs.replace(feed, url=city.url_of(feed.id)) for feed in polled(config))
+        feeds = tuple(msgspec.structs.replace(feed, url=city.url_of(feed.id)) for feed in polled(config, list(ROUTES)))
         with app.writing(Path(folder), config, clock, kinds=(SIMULATED,)) as work:
             run = Run(work, feeds, clock, lambda _text: None, trust_environment=False)
             stopping = threading.Event()

@@ -53,7 +53,7 @@ def as_dicts(frame: pl.DataFrame, columns: list[str]) -> list[dict[str, Any]]:
     return frame.sort(order).select(columns).to_dicts()
 
 
-def assert_equal_to_oracle(folder: Path, bodies: list[bytes]) -> int:
+def assert_equal_to_oracle(folder: Path, bodies: list[bytes], family: str = "subway") -> int:
     """Compare every table, capture by capture; give the number of rows compared."""
     total = 0
     quarantined = table_rows(folder, QUARANTINE)
@@ -64,10 +64,10 @@ def assert_equal_to_oracle(folder: Path, bodies: list[bytes]) -> int:
         offsets = sorted(table_rows(folder, BY_NAME["feed_messages"])["capture_offset"])
         for offset, body in zip(offsets, bodies, strict=True):
             ours = as_dicts(rows.filter(pl.col("capture_offset") == offset), columns)
-            theirs = [{name: row[name] for name in columns} for row in oracle_rows(body)[table.name]]
+            theirs = [{name: row[name] for name in columns} for row in oracle_rows(body, family)[table.name]]
             assert ours == theirs
             total += len(ours)
-        assert len(rows) == sum(len(oracle_rows(body)[table.name]) for body in bodies)
+        assert len(rows) == sum(len(oracle_rows(body, family)[table.name]) for body in bodies)
     return total
 
 
@@ -85,6 +85,17 @@ def test_each_subway_feed_equals_the_oracle_in_every_column(name: str, tmp_path:
     replay(tmp_path / "data", FEED_OF[name], path, history="every_poll")
 
     assert assert_equal_to_oracle(tmp_path / "data", [path.read_bytes()]) > 100
+    assert app.audit(app.DataFolder.existing(tmp_path / "data"), None).ok
+
+
+@pytest.mark.parametrize("name", ["lirr", "mnr"])
+def test_each_railroad_equals_the_oracle_in_every_column(name: str, tmp_path: Path) -> None:
+    path = DATA / "railroads_and_alerts_202607" / f"{name}.pb"
+    replay(tmp_path / "data", name, path, history="every_poll")
+
+    assert assert_equal_to_oracle(tmp_path / "data", [path.read_bytes()], name) > 500
+    trips, vehicles = (table_rows(tmp_path / "data", BY_NAME[t]) for t in ("trip_updates", "vehicle_positions"))
+    assert set(vehicles["trip_key"]) <= set(trips["trip_key"]), "a vehicle names the trip that its update is of"
     assert app.audit(app.DataFolder.existing(tmp_path / "data"), None).ok
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.kill.judge import difference
 from tests.kill.test_kill import check_positions
+from tests.live.configured import configured
 from thirdrail import app
 from thirdrail.city.lines import ROUTES
 from thirdrail.city.server import CityServer
@@ -21,16 +22,6 @@ ASLEEP = 0.25
 
 LOOK_EVERY_S = 1.0
 STOPS_WITHIN_S = 20
-
-
-def configured(tmp_path: Path, city: CityServer) -> Path:
-    """Give a configuration that polls the city fast and keeps every row."""
-    lines = ['history = "every_poll"', "commit_interval_seconds = 0.5", "[spool]", "reserve_gb = 0.01"]
-    for feed_id in ROUTES:
-        lines += [f"[feeds.{feed_id}]", f'url = "{city.url_of(feed_id)}"', "interval_seconds = 1"]
-    path = tmp_path / "run.toml"
-    path.write_text("\n".join(lines))
-    return path
 
 
 @contextmanager
@@ -51,7 +42,7 @@ def test_two_without_their_lock_and_one_that_slept_lose_nothing_and_add_nothing_
     data = tmp_path / "data"
     before: dict[str, int] = {}
     with CityServer(seed=3, speed=4) as city:
-        config = configured(tmp_path, city)
+        config = configured(tmp_path / "run.toml", city, history="every_poll", commit_interval_seconds=0.5)
         with running(tmp_path, data, config, "one") as one, running(tmp_path, data, config, "other") as other:
             began = time.monotonic()
             is_asleep = was_asleep = False

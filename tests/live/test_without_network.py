@@ -36,7 +36,7 @@ def test_demo_needs_no_network_and_is_up_within_seconds(tmp_path: Path) -> None:
         rest = demo.stdout.read()
     assert demo.returncode == 0, rest
     assert "is served at http://127.0.0.1:" in served
-    assert "8 feeds of the simulated subway" in opening
+    assert "8 feeds of a simulated New York" in opening
     assert "8 of 8 feeds answer" in rest
     assert run_once("audit", "--data", tmp_path / "d").returncode == 0
     assert up < 6, f"up after {up:.1f} s"  # 3 s is the promise on an idle machine; test machines are shared

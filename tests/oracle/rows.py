@@ -29,6 +29,10 @@ message_type { name: "Trip"
 message_type { name: "Stop"
   field { name: "scheduled_track" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL }
   field { name: "actual_track" number: 2 type: TYPE_STRING label: LABEL_OPTIONAL } }
+message_type { name: "Rail"
+  field { name: "track" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL }
+  field { name: "train_status" number: 2 type: TYPE_STRING label: LABEL_OPTIONAL } }
+extension { name: "rail" number: 1005 extendee: ".transit_realtime.TripUpdate.StopTimeUpdate" type: TYPE_MESSAGE type_name: ".nyct_oracle.Rail" label: LABEL_OPTIONAL }
 extension { name: "header" number: 1001 extendee: ".transit_realtime.FeedHeader" type: TYPE_MESSAGE type_name: ".nyct_oracle.Header" label: LABEL_OPTIONAL }
 extension { name: "trip" number: 1001 extendee: ".transit_realtime.TripDescriptor" type: TYPE_MESSAGE type_name: ".nyct_oracle.Trip" label: LABEL_OPTIONAL }
 extension { name: "stop" number: 1001 extendee: ".transit_realtime.TripUpdate.StopTimeUpdate" type: TYPE_MESSAGE type_name: ".nyct_oracle.Stop" label: LABEL_OPTIONAL }
@@ -49,7 +53,9 @@ def _pool() -> Any:
 
 _POOL = _pool()
 _FEED_MESSAGE = message_factory.GetMessageClass(_POOL.FindMessageTypeByName("transit_realtime.FeedMessage"))
-_HEADER, _TRIP, _STOP = (_POOL.FindExtensionByName(f"nyct_oracle.{name}") for name in ("header", "trip", "stop"))
+_HEADER, _TRIP, _STOP, _RAIL = (
+    _POOL.FindExtensionByName(f"nyct_oracle.{name}") for name in ("header", "trip", "stop", "rail")
+)
 _DIRECTIONS = {1: "NORTH", 2: "EAST", 3: "SOUTH", 4: "WEST"}
 _ALIASES = {"SS": "SI", "S": "GS", "5X": "5"}
 _TRIP_ID = re.compile(r"^(-?\d{1,6})_([A-Z0-9]{1,3})\.{1,2}([NS])?(.*)$")
@@ -80,8 +86,8 @@ def _parent(stop: str | None) -> str | None:
 
 
 @lru_cache(maxsize=64)
-def oracle_rows(body: bytes) -> dict[str, list[dict[str, Any]]]:
-    """Give table → rows (content, moment and place columns) of one subway message."""
+def oracle_rows(body: bytes, family: str = "subway") -> dict[str, list[dict[str, Any]]]:
+    """Give table → rows (content, moment and place columns) of one message of the subway, ``lirr`` or ``mnr``."""
     message = _FEED_MESSAGE.FromString(body)
     header_at = _instant(message.header.timestamp)
     assert header_at is not None
@@ -108,31 +114,34 @@ def oracle_rows(body: bytes) -> dict[str, list[dict[str, Any]]]:
     for ordinal, entity in enumerate(message.entity):
         place = {"entity_ordinal": ordinal, "entity_id": entity.id}
         if entity.HasField("trip_update"):
-            trip, stops = _trip_update(entity, header_at)
+            trip, stops = _trip_update(entity, header_at, family)
             rows["trip_updates"].append({**place, **trip})
             rows["stop_time_updates"] += [{**place, **stop} for stop in stops]
         if entity.HasField("vehicle"):
-            rows["vehicle_positions"].append({**place, **_vehicle(entity, header_at)})
+            rows["vehicle_positions"].append({**place, **_vehicle(entity, header_at, family)})
     return rows
 
 
-def _trip(trip: Any, header_at: datetime) -> dict[str, Any]:
+def _trip(trip: Any, header_at: datetime, family: str, entity: Any) -> dict[str, Any]:
     nyct = trip.Extensions[_TRIP]
-    day = date(int(trip.start_date[:4]), int(trip.start_date[4:6]), int(trip.start_date[6:]))
-    parts = _TRIP_ID.match(trip.trip_id)
+    is_subway = family == "subway"
+    sent_date = trip.start_date or (entity.trip_update.trip.start_date if family == "mnr" else "")
+    day = date(int(sent_date[:4]), int(sent_date[4:6]), int(sent_date[6:]))
+    parts = _TRIP_ID.match(trip.trip_id) if is_subway else None
     route = _get(trip, "route_id") or (parts[2] if parts else None)
-    flags = [] if parts else ["M012"]
+    flags = [] if parts or not is_subway else ["M012"]
     local = header_at.astimezone(NEW_YORK)
     today = local.date() - timedelta(days=local.hour < 3)
     if abs((day - today).days) > 1:
         flags.append("M028")
+    direction = _DIRECTIONS[nyct.direction] if nyct.HasField("direction") else None
     return {
-        "trip_key": f"{day:%Y%m%d}|{trip.trip_id}|{nyct.train_id}",
+        "trip_key": f"{day:%Y%m%d}|{entity.id if family == 'mnr' else trip.trip_id}|{nyct.train_id}",
         "trip_id": _get(trip, "trip_id"),
         "route_id_raw": _get(trip, "route_id"),
-        "route_id": _ALIASES.get(route, route),
+        "route_id": _ALIASES.get(route, route) if is_subway else route,
         "direction_id": _get(trip, "direction_id"),
-        "start_date_raw": _get(trip, "start_date"),
+        "start_date_raw": sent_date,
         "service_date": day,
         "start_time": _get(trip, "start_time"),
         "schedule_relationship_raw": _enum(trip, "schedule_relationship"),
@@ -141,9 +150,9 @@ def _trip(trip: Any, header_at: datetime) -> dict[str, Any]:
         "trip_origin_at": _origin_at(day, int(parts[1])) if parts else None,
         "trip_path": (parts[4] or None) if parts else None,
         "nyct_train_id": _get(nyct, "train_id"),
-        "nyct_is_assigned": nyct.is_assigned,
-        "nyct_direction_raw": _DIRECTIONS[nyct.direction] if nyct.HasField("direction") else None,
-        "nyct_direction": _DIRECTIONS[nyct.direction] if nyct.HasField("direction") else "NORTH",
+        "nyct_is_assigned": nyct.is_assigned if is_subway else None,
+        "nyct_direction_raw": direction,
+        "nyct_direction": (direction or "NORTH") if is_subway else None,
         "modified_trip_modifications_id": None,
         "modified_trip_affected_trip_id": None,
         "dq_flags": flags,
@@ -159,9 +168,17 @@ def _descriptor(vehicle: Any) -> dict[str, Any]:
     }
 
 
-def _trip_update(entity: Any, header_at: datetime) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _is_late_plan(trip: dict[str, Any], late: float | None, family: str) -> bool | None:
+    if family != "subway":  # which alone says whether a train is assigned: whoever is late is not known
+        return None if late is None or late > 300 else False
+    if trip["nyct_is_assigned"]:
+        return False
+    return None if late is None else late > 300
+
+
+def _trip_update(entity: Any, header_at: datetime, family: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     update = entity.trip_update
-    trip = _trip(update.trip, header_at)
+    trip = _trip(update.trip, header_at, family, entity)
     listed = list(update.stop_time_update)
     first = listed[0] if listed else None
     first_at = _instant(first.arrival.time) or _instant(first.departure.time) if first else None
@@ -180,7 +197,7 @@ def _trip_update(entity: Any, header_at: datetime) -> tuple[dict[str, Any], list
         **{f"properties_{name}": None for name in properties},
         "is_stale": None if late is None else late > 1800,
         "is_zombie": None if late is None else late > 21600,
-        "is_stale_unassigned": False if trip["nyct_is_assigned"] else None if late is None else late > 300,
+        "is_stale_unassigned": _is_late_plan(trip, late, family),
     }
     stops = []
     for index, stop in enumerate(listed):
@@ -195,7 +212,7 @@ def _trip_update(entity: Any, header_at: datetime) -> tuple[dict[str, Any], list
                 "service_date": trip["service_date"],
                 "stop_sequence": _get(stop, "stop_sequence"),
                 "stop_id": _get(stop, "stop_id"),
-                "parent_stop_id": _parent(_get(stop, "stop_id")),
+                "parent_stop_id": _parent(_get(stop, "stop_id")) if family == "subway" else None,
                 "stop_occurrence": sum(1 for later in listed[index:] if later.stop_id == stop.stop_id),
                 "stops_to_end": len(listed) - index - 1,
                 "schedule_relationship_raw": _enum(stop, "schedule_relationship"),
@@ -203,6 +220,8 @@ def _trip_update(entity: Any, header_at: datetime) -> tuple[dict[str, Any], list
                 "departure_occupancy_status": _enum(stop, "departure_occupancy_status"),
                 "scheduled_track": _get(nyct, "scheduled_track"),
                 "actual_track": _get(nyct, "actual_track"),
+                "rail_track": _get(stop.Extensions[_RAIL], "track"),
+                "rail_train_status": _get(stop.Extensions[_RAIL], "train_status"),
                 **{
                     f"{side}_{name}": value
                     for side in ("arrival", "departure")
@@ -215,8 +234,6 @@ def _trip_update(entity: Any, header_at: datetime) -> tuple[dict[str, Any], list
                 },
                 **dict.fromkeys(
                     (
-                        "rail_track",
-                        "rail_train_status",
                         "assigned_stop_id",
                         "stop_headsign",
                         "pickup_type",
@@ -230,9 +247,9 @@ def _trip_update(entity: Any, header_at: datetime) -> tuple[dict[str, Any], list
     return row, stops
 
 
-def _vehicle(entity: Any, header_at: datetime) -> dict[str, Any]:
+def _vehicle(entity: Any, header_at: datetime, family: str) -> dict[str, Any]:
     vehicle = entity.vehicle
-    trip = _trip(vehicle.trip, header_at)
+    trip = _trip(vehicle.trip, header_at, family, entity)
     seen = _instant(vehicle.timestamp)
     age = None if seen is None else int((header_at - seen).total_seconds())
     return {
@@ -240,10 +257,14 @@ def _vehicle(entity: Any, header_at: datetime) -> dict[str, Any]:
         **_descriptor(vehicle.vehicle),
         "vehicle_key": _get(vehicle.vehicle, "id") or trip["trip_key"],
         "is_deleted": entity.is_deleted,
-        **dict.fromkeys(("latitude", "longitude", "bearing", "odometer_m", "speed_mps")),
+        "latitude": _get(vehicle.position, "latitude"),
+        "longitude": _get(vehicle.position, "longitude"),
+        "bearing": _get(vehicle.position, "bearing"),
+        "odometer_m": _get(vehicle.position, "odometer"),
+        "speed_mps": _get(vehicle.position, "speed"),
         "current_stop_sequence": _get(vehicle, "current_stop_sequence"),
         "stop_id": _get(vehicle, "stop_id"),
-        "parent_stop_id": _parent(_get(vehicle, "stop_id")),
+        "parent_stop_id": _parent(_get(vehicle, "stop_id")) if family == "subway" else None,
         "current_status_raw": _enum(vehicle, "current_status"),
         "current_status": _enum(vehicle, "current_status", "IN_TRANSIT_TO"),
         "vehicle_at": seen,
@@ -254,6 +275,6 @@ def _vehicle(entity: Any, header_at: datetime) -> dict[str, Any]:
         "crowding_estimated_capacity": None,
         "carriage_count": len(vehicle.multi_carriage_details),
         "vehicle_age_s": age,
-        "is_stalled": None if age is None else age > 90,
+        "is_stalled": None if age is None or family != "subway" else age > 90,
         "is_underway": None if age is None else age >= -60,
     }

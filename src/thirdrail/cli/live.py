@@ -94,7 +94,9 @@ def demo(
     Its eight subway feeds are served on this machine by a second process, at weekday-peak size.
     """
     config = _with_interval(load(config_path), commit_interval)
-    feeds = polled(config, _names(feed_ids))
+    feeds = polled(config, _names(feed_ids) or list(ROUTES))
+    if foreign := [feed.id for feed in feeds if feed.id not in ROUTES]:
+        raise UsageError(f"the simulated city does not serve {', '.join(foreign)}", hint=f"it has {', '.join(ROUTES)}")
     seconds = _seconds(for_)
     with _city(seed, faults) as address:
         click.echo(f"a simulated New York (seed {seed}) is served at {address}")
@@ -132,8 +134,8 @@ def city(
     server = CityServer(seed=seed, speed=speed, faults=fault_rates(faults), journal=journal, port=port)
     with asked_to_stop("stopping") as stopping, server:
         click.echo(server.url)
-        for feed in polled(Config()):
-            click.echo(f"  {feed.id:18s} {server.url_of(feed.id)}")
+        for feed_id in ROUTES:
+            click.echo(f"  {feed_id:18s} {server.url_of(feed_id)}")
         sys.stdout.flush()
         if until_eof:
             threading.Thread(target=_wait_for_eof, args=(stopping,), daemon=True).start()
@@ -198,9 +200,9 @@ def _until_stopped(running: Run, shown: Display, stopping: Stopping) -> None:
 
 
 def _opening(data: Path, config: Config, feeds: tuple[Feed, ...], kind: str) -> str:
-    name = "the simulated" if kind == SIMULATED else "the live"
+    name = "a simulated" if kind == SIMULATED else "the live"
     head = (
-        f"{counted(len(feeds), 'feed')} of {name} subway into {data}, committed every "
+        f"{counted(len(feeds), 'feed')} of {name} New York into {data}, committed every "
         f"{config.commit_interval_seconds:g} s; Ctrl-C stops. In a second terminal:"
     )
     return "\n".join([head, "", *(f"  {command}" for command in commands_to_paste(data)), ""])

@@ -61,7 +61,6 @@ def _railroad(name: str, meaning: str) -> Feed:
         url=f"{_GATEWAY}{name}%2Fgtfs-{name}",
         meaning=meaning,
         static_gtfs=f"{_STATIC}gtfs{name}.zip",
-        off="the railroads are not decoded yet",
     )
 
 

@@ -13,7 +13,7 @@ from thirdrail.model.tables import STOP_TIME_UPDATES, TRIP_REPLACEMENT_PERIODS, 
 from thirdrail.normalise.messages import bits_of, headers, instant_bits, replacement_periods
 from thirdrail.normalise.stop_times import stop_time_updates
 from thirdrail.normalise.times import instants
-from thirdrail.normalise.trips import duplicate_entity_ids, trip_columns, vehicle_columns
+from thirdrail.normalise.trips import METRO_NORTH, duplicate_entity_ids, trip_columns, vehicle_columns
 from thirdrail.normalise.vehicles import vehicle_positions
 
 
@@ -58,10 +58,23 @@ def normalise(raw: Raw, captures: pl.DataFrame) -> Canonical:
         {
             TRIP_UPDATES.name: trips,
             STOP_TIME_UPDATES.name: stops,
-            VEHICLE_POSITIONS.name: vehicle_positions(raw.vehicle_positions, raw.entities, messages),
+            VEHICLE_POSITIONS.name: vehicle_positions(_dated(raw, messages), raw.entities, messages),
             TRIP_REPLACEMENT_PERIODS.name: replacement_periods(raw.replacement_periods, messages),
         },
     )
+
+
+def _dated(raw: Raw, messages: pl.DataFrame) -> pl.DataFrame:
+    """Give the vehicles, Metro-North's with the start date of the trip update in the same entity: theirs have none."""
+    sent = raw.vehicle_positions
+    is_metro_north = messages["family"].gather(sent["message_index"]) == METRO_NORTH
+    if not is_metro_north.any():
+        return sent
+    place = ["message_index", "entity_ordinal"]
+    dates = raw.trip_updates.select(*place, of_trip="start_date")
+    found = sent.select(place).join(dates, on=place, how="left", maintain_order="left")["of_trip"]
+    date = sent["start_date"].zip_with(sent["start_date"].is_not_null() | ~is_metro_north, found)
+    return sent.with_columns(start_date=date)
 
 
 def _trip_updates(raw: Raw, messages: pl.DataFrame) -> pl.DataFrame:

@@ -15,6 +15,8 @@ from thirdrail.normalise.service_date import midnight_us, parse_start_date, serv
 from thirdrail.normalise.times import INSTANT
 
 SUBWAY = "subway"
+RAILROADS = ("lirr", "mnr")
+METRO_NORTH = "mnr"
 
 
 def _service_dates(raw: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
@@ -57,8 +59,11 @@ def trip_columns(raw: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
     matched = parsed["matched"].fill_null(value=False)
     route = _effective_route(raw["route_id"], parsed["trip_id_route"], is_subway)
     origin_at = (dated["midnight"] + nyct.origin_offset_us(parsed["origin"])).cast(INSTANT)
-    part = raw["train_id"].zip_with(is_subway, raw["vehicle_id"]).fill_null("")
+    part = _told_apart(raw, family, is_subway)
     trip = raw["trip_id"].fill_null("entity:" + raw["entity_id"].fill_null(""))
+    if (is_metro_north := family == METRO_NORTH).any():
+        # Its trip updates and vehicles name a trip differently; the entity they share is the train's number.
+        trip = raw["entity_id"].zip_with(is_metro_north & raw["entity_id"].is_not_null(), trip)
     key = dated["service_date"].dt.strftime("%Y%m%d") + "|" + trip + "|" + part
     return pl.DataFrame(
         {
@@ -93,6 +98,13 @@ def trip_columns(raw: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
             ),
         }
     )
+
+
+def _told_apart(raw: pl.DataFrame, family: pl.Series, is_subway: pl.Series) -> pl.Series:
+    """Give what tells two runs of one trip apart: the subway's train id, a bus; nothing on the railroads."""
+    part = raw["train_id"].zip_with(is_subway, raw["vehicle_id"]).fill_null("")
+    is_railroad = family.is_in(RAILROADS)
+    return constant("", len(raw), pl.String).zip_with(is_railroad, part) if is_railroad.any() else part
 
 
 def _effective_route(sent: pl.Series, from_trip_id: pl.Series, is_subway: pl.Series) -> pl.Series:
