@@ -97,6 +97,12 @@ def test_each_railroad_equals_the_oracle_in_every_column(name: str, tmp_path: Pa
     trips, vehicles = (table_rows(tmp_path / "data", BY_NAME[t]) for t in ("trip_updates", "vehicle_positions"))
     assert set(vehicles["trip_key"]) <= set(trips["trip_key"]), "a vehicle names the trip that its update is of"
     assert app.audit(app.DataFolder.existing(tmp_path / "data"), None).ok
+    named = open_warehouse(open_catalog(tmp_path / "data", create=False)).sql(
+        "SELECT count(*), count(next_stop), count(towards) FROM trips_now"
+    )
+    assert named.to_pylist()[0] == {"count_star()": len(trips), "count(next_stop)": 0, "count(towards)": 0}, (
+        "its stop 237 is not the subway's"
+    )
 
 
 def test_twin_trains_of_the_seven_line_are_all_kept(tmp_path: Path) -> None:

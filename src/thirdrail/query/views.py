@@ -100,6 +100,9 @@ MACROS: tuple[str, ...] = (PICTURES_AT, *(as_of_macro(table) for table in PICTUR
 """In the order in which they must be made."""
 
 _NOW = "'infinity'::TIMESTAMPTZ"
+_IS_SUBWAY = "starts_with(t.feed_id, 'subway_')"
+"""The railroads number their stops, too, and 237 is another place there."""
+
 
 VIEWS: tuple[View, ...] = (
     View(
@@ -111,8 +114,10 @@ SELECT t.feed_id, t.route_id, t.trip_key, t.nyct_train_id AS train_id, t.nyct_is
        timezone('America/New_York', t.first_stop_time_at) AS next_stop_local, t.first_stop_time_at AS next_stop_at,
        t.schedule_relationship, t.is_stale, t.is_zombie, t.as_of_feed_timestamp AS feed_timestamp
 FROM trip_updates_as_of({_NOW}) AS t
-LEFT JOIN stations AS next_stop ON next_stop.station_id = regexp_replace(t.first_stop_id, '[NS]$', '')
-LEFT JOIN stations AS last_stop ON last_stop.station_id = regexp_replace(t.last_stop_id, '[NS]$', '')
+LEFT JOIN stations AS next_stop
+    ON {_IS_SUBWAY} AND next_stop.station_id = regexp_replace(t.first_stop_id, '[NS]$', '')
+LEFT JOIN stations AS last_stop
+    ON {_IS_SUBWAY} AND last_stop.station_id = regexp_replace(t.last_stop_id, '[NS]$', '')
 """,
     ),
     View(
@@ -139,7 +144,7 @@ SELECT p.feed_id, p.route_id, s.name AS stop_name, p.stop_id,
        last_stop.name AS towards, round(p.seconds_to_arrival / 60.0, 1) AS minutes_away,
        timezone('America/New_York', p.arrival_at) AS arrival_local,
        timezone('America/New_York', p.departure_at) AS departure_local,
-       p.arrival_at, p.departure_at, coalesce(p.actual_track, p.scheduled_track) AS track, p.stops_to_end, p.trip_key,
+       p.arrival_at, p.departure_at, coalesce(p.actual_track, p.scheduled_track, p.rail_track) AS track, p.stops_to_end, p.trip_key,
        p.as_of_feed_timestamp AS feed_timestamp
 FROM (
     SELECT *, last_value(parent_stop_id) OVER (
