@@ -4,12 +4,15 @@ import os
 import random
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.clock import FakeClock
 from thirdrail.capturelog import append_lock
+from thirdrail.capturelog import segment as segment_module
+from thirdrail.capturelog.opening import connect_for_reading
 from thirdrail.capturelog.segment import Segment
 from thirdrail.capturelog.spool import LEAP, PARTITION, Spool
 from thirdrail.errors import LogBusy, LogDamaged
@@ -79,7 +82,7 @@ def test_the_day_changes_beside_a_reader_and_the_old_file_is_closed_when_it_leav
     clock = FakeClock()
     spool = opened(tmp_path, clock)
     spool.append(PARTITION, [(poll(1), b"a")])
-    with spool.segments()[0].reading() as db:
+    with closing(connect_for_reading(spool.segments()[0].path, "SELECT 1 FROM meta")) as db:
         db.execute("BEGIN")
         db.execute("SELECT * FROM records").fetchone()
         clock.advance(DAY)
@@ -291,3 +294,23 @@ def test_two_that_append_although_a_lock_should_prevent_it_give_no_offset_twice(
     assert [entry.offset for entry in one.read(PARTITION, 0, 100)] == [0, 1, 2, 3, 4, 5]
     one.close()
     other.close()
+
+
+def test_a_read_that_fails_in_passing_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when another process opens or closes the file at that moment."""
+    spool = opened(tmp_path, FakeClock())
+    spool.append(PARTITION, [(poll(1), b"a")])
+    passing, connect = iter([True, True]), segment_module.connect_for_reading
+
+    def fail_first(path: Path, probe: str) -> sqlite3.Connection:
+        if next(passing, False):
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+            raise error
+        return connect(path, probe)
+
+    monkeypatch.setattr(segment_module, "connect_for_reading", fail_first)
+    assert spool.end(PARTITION) == 1
+    passing = iter([True] * 99)
+    with pytest.raises(LogDamaged, match="disk I/O error"):
+        spool.end(PARTITION)

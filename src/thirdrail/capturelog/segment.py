@@ -8,11 +8,12 @@ SQLite notices a damaged page, not a flipped bit in a body.
 import hashlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from itertools import zip_longest
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -45,6 +46,9 @@ NEWBORN = "newborn-{}.tmp"
 _FORMAT_PLACE = 18  # of SQLite's header: 1 rollback journal, 2 WAL
 _WAL = 2
 _ROW_BYTES_AT_LEAST = 20
+_READ_AGAIN_S = (0.02, 0.05, 0.1)
+_PRIMARY = 0xFF
+_PERHAPS_PASSING = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL}
 
 
 class Finished(Exception):
@@ -122,18 +126,31 @@ class Segment:
     def _offsets(self) -> str:
         return f"offsets from {self.first}" + ("" if self.above is None else f" to {self.above - 1}")
 
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give a read-only connection for one short transaction; works on a read-only disk too."""
-        probe = "SELECT 1 FROM meta LIMIT 1"
-        with translated(self.path, self._offsets), closing(connect_for_reading(self.path, probe)) as db:
-            yield db
+    def _asked(self, query: str, parameters: tuple[object, ...]) -> list[Any]:
+        """Give a query's rows, in one short transaction; works on a read-only disk too.
+
+        While another process opens or closes the file, SQLite may fail to read what is perfectly well: only what
+        fails again and again is damage.
+        """
+        with translated(self.path, self._offsets):
+            for wait_s in _READ_AGAIN_S:
+                try:
+                    return self._asked_once(query, parameters)
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode & _PRIMARY not in _PERHAPS_PASSING:
+                        raise
+                    time.sleep(wait_s)
+            return self._asked_once(query, parameters)
+
+    def _asked_once(self, query: str, parameters: tuple[object, ...]) -> list[Any]:
+        with closing(connect_for_reading(self.path, "SELECT 1 FROM meta LIMIT 1")) as db:
+            return db.execute(query, parameters).fetchall()
 
     def rows(self, where: str, parameters: tuple[object, ...], limit: int, *, bodies: bool = True) -> list[Row]:
         """Give records that satisfy a condition, in the order that it names."""
         columns = "offset, record, body_bytes, " + ("body" if bodies else "NULL")
-        with self.reading() as db:
-            found = db.execute(f"SELECT {columns} FROM records WHERE {where} LIMIT ?", (*parameters, limit)).fetchall()
+        found = self._asked(f"SELECT {columns} FROM records WHERE {where} LIMIT ?", (*parameters, limit))
+        with translated(self.path, self._offsets):
             return [Row(offset, unpack(record), size, body) for offset, record, size, body in found]
 
     def body(self, row: Row) -> bytes | None:
@@ -157,9 +174,8 @@ class Segment:
 
     def value(self, query: str, *parameters: object) -> object:
         """Give the first column of the first row of a query; None without a row."""
-        with self.reading() as db:
-            found = db.execute(query, parameters).fetchone()
-        return None if found is None else found[0]
+        found = self._asked(query, parameters)
+        return found[0][0] if found else None
 
     def number(self, query: str, *parameters: object) -> int | None:
         """Give a query's one number; None without a row."""
