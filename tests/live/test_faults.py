@@ -4,6 +4,7 @@ Each time: a clear message, nothing lost, and recovery without hands once the ca
 """
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from thirdrail.observe.clock import SystemClock
 
 FEEDS = len(ROUTES)
 DAY_S = 86_400.0
+# How long the network stays cut each time; `make crash` cuts it for two minutes.
+CUT_SECONDS = float(os.environ.get("THIRDRAIL_CUT_SECONDS", "0"))
 WELL = {"ok", "duplicate"}
 
 
@@ -57,7 +60,9 @@ def test_a_cut_network_is_said_and_polling_comes_back_by_itself(tmp_path: Path) 
             for fault in (Refusing(), BlackHole(), Reset()):
                 proxy.be(fault)
                 run.until(lambda: outcomes(data)[-3:].count("network_error") >= 2, 30, f"{fault} is noticed")
-                proxy.be(Passing())
+                lasts = threading.Timer(CUT_SECONDS, proxy.be, [Passing()])
+                lasts.start()
+                run.until(lambda timer=lasts: not timer.is_alive(), CUT_SECONDS + 30, f"{fault} ends")
                 run.until(lambda: WELL.issuperset(outcomes(data)[-FEEDS:]), 60, f"{fault} is over")
             run.send(15)
             assert run.ends(10) == 0
