@@ -6,6 +6,7 @@ A power cut is not simulated here: that an fsynced WAL survives one is SQLite's 
 import random
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -176,3 +177,30 @@ def test_when_the_disk_fails_to_write_a_file_the_log_goes_on_in_another_a_millio
     assert firsts == [2 * LEAP * place for place in range(len(firsts))]
     assert len(firsts) > 1
     assert reader.settings_before(PARTITION, firsts[-1]) == Settings(history="every_poll")
+
+
+LEAVES_A_HOT_JOURNAL = """
+import os, signal, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA journal_mode=DELETE")
+db.execute("PRAGMA cache_size=1")
+db.execute("BEGIN IMMEDIATE")
+db.execute("CREATE TABLE half_done (x BLOB)")
+for _ in range(50):
+    db.execute("INSERT INTO half_done VALUES (randomblob(100000))")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_day_whose_closing_was_killed_half_way_is_rolled_back_by_its_first_reader(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with closing(Spool.open(tmp_path, clock, writable=True)) as spool:
+        spool.append(PARTITION, [(Poll(feed_id="line", fetched_at=1), body_of(1))])
+        clock.advance(86_400)
+        spool.append(PARTITION, [(Poll(feed_id="line", fetched_at=2), body_of(2))])
+    day = min(tmp_path.glob("*.sqlite"))
+    subprocess.run([sys.executable, "-c", LEAVES_A_HOT_JOURNAL, str(day)], check=False)
+    assert day.with_name(day.name + "-journal").stat().st_size > 0
+
+    with closing(Spool.open(tmp_path, clock, writable=False)) as reader:
+        assert [entry.body for entry in reader.read(PARTITION, 0, 10)] == [body_of(1), body_of(2)]

@@ -30,6 +30,7 @@ def connect(path: Path, mode: str, timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3
 def connect_for_reading(path: Path, probe: str) -> sqlite3.Connection:
     """Give a read-only connection that has answered ``probe``; on a read-only disk too.
 
+    What a killed process left half done (a hot journal) is rolled back first, which a read-only connection may not do.
     A WAL file without its ``-shm`` cannot be opened where none can be made. With nothing in the WAL and no
     journal to roll back, the main file is the whole truth and is read as immutable; only then.
 
@@ -41,6 +42,9 @@ def connect_for_reading(path: Path, probe: str) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         if not path.exists():
             raise FileNotFoundError(path) from error
+        if error.sqlite_errorcode & _PRIMARY == sqlite3.SQLITE_READONLY and os.access(path.parent, os.W_OK):
+            _probed(connect(path, "mode=rw"), probe).close()
+            return _probed(connect(path, "mode=ro"), probe)
         is_plain_and_fixed = not os.access(path.parent, os.W_OK) and not any(map(has_content, siblings(path)))
         if error.sqlite_errorcode & _PRIMARY not in _CANNOT_OPEN or not is_plain_and_fixed:
             raise
