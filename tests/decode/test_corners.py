@@ -9,7 +9,8 @@ from google.transit.gtfs_realtime_pb2 import FeedMessage
 
 from tests.oracle.synthetic import bus_message, subway_message
 from thirdrail.decode import gtfs_realtime
-from thirdrail.decode.gtfs_realtime import Decoded, decode, peek
+from thirdrail.decode.decoded import Decoded
+from thirdrail.decode.gtfs_realtime import decode, peek
 
 
 def message(*ids: str) -> FeedMessage:
@@ -28,8 +29,10 @@ def counts(decoded: Decoded) -> tuple[int, int, int]:
 
 
 def same(left: Decoded, right: Decoded) -> bool:
-    names = ("headers", "replacement_periods", "entities", "trip_updates", "stop_time_updates", "vehicle_positions")
-    return all(getattr(left, n).equals(getattr(right, n)) for n in names) and left.bad_entities == right.bad_entities
+    assert set(left.tables) == set(right.tables)
+    tables = all(left.tables[name].equals(right.tables[name]) for name in left.tables)
+    whole = left.headers.equals(right.headers) and left.entities.equals(right.entities)
+    return tables and whole and left.bad_entities == right.bad_entities
 
 
 def test_absent_is_never_zero_or_empty() -> None:
@@ -42,8 +45,8 @@ def test_absent_is_never_zero_or_empty() -> None:
     zeros.position.longitude = -0.0
     zeros.trip.trip_id = ""
     decoded = decode([feed.SerializeToString()])
-    vehicle = decoded.vehicle_positions.to_pylist()[0]
-    stop = decoded.stop_time_updates.to_pylist()[1]
+    vehicle = decoded.tables["vehicle_positions"].to_pylist()[0]
+    stop = decoded.tables["stop_time_updates"].to_pylist()[1]
 
     assert (vehicle["timestamp"], vehicle["current_status"], vehicle["latitude"], vehicle["trip_id"]) == (0, 0, 0.0, "")
     assert vehicle["entity_id"] == ""
@@ -66,7 +69,7 @@ def test_an_unknown_enum_number_and_the_largest_numbers_survive() -> None:
     position.current_stop_sequence = 2**32 - 1
     # occupancy_status (field 9, varint) = 99 is no member of the closed enum
     extended = _with_longer_vehicle(vehicle, b"\x48\x63")
-    row = decode([extended]).vehicle_positions.to_pylist()[0]
+    row = decode([extended]).tables["vehicle_positions"].to_pylist()[0]
 
     assert (row["occupancy_status"], row["timestamp"], row["current_stop_sequence"]) == (99, 2**64 - 1, 2**32 - 1)
 
@@ -148,7 +151,7 @@ def test_slices_give_what_the_whole_gives(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(gtfs_realtime, "CALL_BYTES", size)
         found = decode([*bodies, broken])
         assert same(found, wanted)
-        parents = found.stop_time_updates.column("parent").to_pylist()
+        parents = found.tables["stop_time_updates"].column("parent").to_pylist()
         assert parents == sorted(parents)
 
 
@@ -184,7 +187,7 @@ def test_no_call_on_a_bus_sized_message_takes_forty_milliseconds(monkeypatch: py
             patched.setattr(
                 gtfs_realtime, "_HANDLER", type("Handler", (), {"list_to_record_batch": staticmethod(handler)})
             )
-            assert len(decode([body]).stop_time_updates) == 140_000
+            assert len(decode([body]).tables["stop_time_updates"]) == 140_000
         longest.append(max(handler.longest, *(watch.longest for watch in watches.values())))
 
     assert min(longest) < 0.040
@@ -222,7 +225,9 @@ def fuzz(seeds: range) -> int:
         strict = FeedMessage.FromString(body)
         assert strict.IsInitialized(), seed
         assert len(strict.entity) == len(decoded.entities), seed
-        assert sum(len(e.trip_update.stop_time_update) for e in strict.entity) == len(decoded.stop_time_updates), seed
+        assert sum(len(e.trip_update.stop_time_update) for e in strict.entity) == len(
+            decoded.tables["stop_time_updates"]
+        ), seed
         accepted += 1
     return accepted
 

@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from tests.oracle.alerts import KNOWN_RANKS, alert_rows
+from tests.oracle.alerts import TABLES as ALERT_TABLES
 from tests.oracle.rows import oracle_rows
 from thirdrail import app
 from thirdrail.config import Config
@@ -23,6 +25,9 @@ POLLS = DATA / "subway_1234567s_20230529_21polls"
 SINGLES = DATA / "all_subway_feeds_and_alerts_20240120"
 TWINS = DATA / "subway_singles_2021_2023" / "2_train_with_0_shape.nyct.gtfsrt"
 FEED_OF = {"a_div": "subway_1234567s", **{name: f"subway_{name}" for name in ("ace", "bdfm", "g", "jz", "l", "nqrw")}}
+
+PLACES = ("stu_index", "carriage_index", "period_index", "entity_index", "translation_index")
+NOT_THE_ORACLES = {"alert_version_id", "alert_type_rank"}
 
 pytestmark = [
     pytest.mark.recordings,
@@ -45,11 +50,12 @@ def table_rows(folder: Path, table: Table) -> pl.DataFrame:
 def compared(table: Table) -> list[str]:
     """Columns that an oracle on the bytes can give."""
     names = table.names(Role.CONTENT, Role.MOMENT)
-    return [*(["entity_ordinal"]), *(["stu_index"] if "stu_index" in table.names() else []), *names]
+    place = [table.place] if table.place and table.place not in names else []
+    return ["entity_ordinal", *place, *(name for name in names if name not in NOT_THE_ORACLES)]
 
 
 def as_dicts(frame: pl.DataFrame, columns: list[str]) -> list[dict[str, Any]]:
-    order = [name for name in ("entity_ordinal", "stu_index") if name in columns]
+    order = [name for name in ("entity_ordinal", *PLACES) if name in columns]
     return frame.sort(order).select(columns).to_dicts()
 
 
@@ -58,16 +64,20 @@ def assert_equal_to_oracle(folder: Path, bodies: list[bytes], family: str = "sub
     total = 0
     quarantined = table_rows(folder, QUARANTINE)
     assert quarantined.is_empty(), quarantined
+    oracle = [trips | alerts for trips, alerts in ((oracle_rows(body, family), alert_rows(body)) for body in bodies)]
     for table in PICTURE_TABLES:
         rows = table_rows(folder, table)
+        if table.name not in oracle[0]:
+            assert rows.is_empty(), table.name
+            continue
         columns = compared(table)
         offsets = sorted(table_rows(folder, BY_NAME["feed_messages"])["capture_offset"])
-        for offset, body in zip(offsets, bodies, strict=True):
+        for offset, seen in zip(offsets, oracle, strict=True):
             ours = as_dicts(rows.filter(pl.col("capture_offset") == offset), columns)
-            theirs = [{name: row[name] for name in columns} for row in oracle_rows(body, family)[table.name]]
+            theirs = [{name: row[name] for name in columns} for row in seen[table.name]]
             assert ours == theirs
             total += len(ours)
-        assert len(rows) == sum(len(oracle_rows(body, family)[table.name]) for body in bodies)
+        assert len(rows) == sum(len(seen[table.name]) for seen in oracle)
     return total
 
 
@@ -103,6 +113,20 @@ def test_each_railroad_equals_the_oracle_in_every_column(name: str, tmp_path: Pa
     assert named.to_pylist()[0] == {"count_star()": len(trips), "count(next_stop)": 0, "count(towards)": 0}, (
         "its stop 237 is not the subway's"
     )
+
+
+def test_alerts_equal_the_oracle_in_every_column(tmp_path: Path) -> None:
+    path = SINGLES / "alerts.dat"
+    replay(tmp_path / "data", "alerts_all", path, history="every_poll")
+
+    assert assert_equal_to_oracle(tmp_path / "data", [path.read_bytes()], "alerts") == 302 + 3497 + 1143 + 1765
+    alerts = table_rows(tmp_path / "data", BY_NAME["alerts"])
+    ranks = {row["alert_type"]: row["alert_type_rank"] for row in alerts.iter_rows(named=True)}
+    assert {name: ranks[name] for name in KNOWN_RANKS if name in ranks}.items() <= KNOWN_RANKS.items()
+    assert alerts["alert_version_id"].n_unique() == 302
+    parts = {name: table_rows(tmp_path / "data", BY_NAME[name])["alert_version_id"] for name in ALERT_TABLES[1:]}
+    assert all(set(versions) <= set(alerts["alert_version_id"]) for versions in parts.values())
+    assert app.audit(app.DataFolder.existing(tmp_path / "data"), None).ok
 
 
 def test_twin_trains_of_the_seven_line_are_all_kept(tmp_path: Path) -> None:

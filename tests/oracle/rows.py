@@ -32,6 +32,12 @@ message_type { name: "Stop"
 message_type { name: "Rail"
   field { name: "track" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL }
   field { name: "train_status" number: 2 type: TYPE_STRING label: LABEL_OPTIONAL } }
+message_type { name: "Car"
+  field { name: "bicycles_allowed" number: 1 type: TYPE_INT32 label: LABEL_OPTIONAL }
+  field { name: "carriage_class" number: 2 type: TYPE_STRING label: LABEL_OPTIONAL }
+  field { name: "quiet" number: 3 type: TYPE_INT32 label: LABEL_OPTIONAL }
+  field { name: "toilet" number: 4 type: TYPE_INT32 label: LABEL_OPTIONAL } }
+extension { name: "car" number: 1005 extendee: ".transit_realtime.VehiclePosition.CarriageDetails" type: TYPE_MESSAGE type_name: ".nyct_oracle.Car" label: LABEL_OPTIONAL }
 extension { name: "rail" number: 1005 extendee: ".transit_realtime.TripUpdate.StopTimeUpdate" type: TYPE_MESSAGE type_name: ".nyct_oracle.Rail" label: LABEL_OPTIONAL }
 extension { name: "header" number: 1001 extendee: ".transit_realtime.FeedHeader" type: TYPE_MESSAGE type_name: ".nyct_oracle.Header" label: LABEL_OPTIONAL }
 extension { name: "trip" number: 1001 extendee: ".transit_realtime.TripDescriptor" type: TYPE_MESSAGE type_name: ".nyct_oracle.Trip" label: LABEL_OPTIONAL }
@@ -53,8 +59,8 @@ def _pool() -> Any:
 
 _POOL = _pool()
 _FEED_MESSAGE = message_factory.GetMessageClass(_POOL.FindMessageTypeByName("transit_realtime.FeedMessage"))
-_HEADER, _TRIP, _STOP, _RAIL = (
-    _POOL.FindExtensionByName(f"nyct_oracle.{name}") for name in ("header", "trip", "stop", "rail")
+_HEADER, _TRIP, _STOP, _RAIL, _CAR = (
+    _POOL.FindExtensionByName(f"nyct_oracle.{name}") for name in ("header", "trip", "stop", "rail", "car")
 )
 _DIRECTIONS = {1: "NORTH", 2: "EAST", 3: "SOUTH", 4: "WEST"}
 _ALIASES = {"SS": "SI", "S": "GS", "5X": "5"}
@@ -95,6 +101,7 @@ def oracle_rows(body: bytes, family: str = "subway") -> dict[str, list[dict[str,
         "trip_updates": [],
         "stop_time_updates": [],
         "vehicle_positions": [],
+        "vehicle_carriages": [],
         "trip_replacement_periods": [],
     }
     for place, period in enumerate(message.header.Extensions[_HEADER].periods):
@@ -115,10 +122,17 @@ def oracle_rows(body: bytes, family: str = "subway") -> dict[str, list[dict[str,
         place = {"entity_ordinal": ordinal, "entity_id": entity.id}
         if entity.HasField("trip_update"):
             trip, stops = _trip_update(entity, header_at, family)
+            if family == "mnr" and stops and all(stop["rail_train_status"] == "Canceled" for stop in stops):
+                trip["schedule_relationship"] = "CANCELED"
             rows["trip_updates"].append({**place, **trip})
             rows["stop_time_updates"] += [{**place, **stop} for stop in stops]
         if entity.HasField("vehicle"):
-            rows["vehicle_positions"].append({**place, **_vehicle(entity, header_at, family)})
+            vehicle = _vehicle(entity, header_at, family)
+            rows["vehicle_positions"].append({**place, **vehicle})
+            rows["vehicle_carriages"] += [
+                {**place, "vehicle_key": vehicle["vehicle_key"], "carriage_index": index, **_carriage(car)}
+                for index, car in enumerate(entity.vehicle.multi_carriage_details)
+            ]
     return rows
 
 
@@ -165,6 +179,7 @@ def _descriptor(vehicle: Any) -> dict[str, Any]:
         "vehicle_label": _get(vehicle, "label"),
         "license_plate": _get(vehicle, "license_plate"),
         "wheelchair_accessible": _enum(vehicle, "wheelchair_accessible"),
+        "vehicle_features": None,
     }
 
 
@@ -195,6 +210,7 @@ def _trip_update(entity: Any, header_at: datetime, family: str) -> tuple[dict[st
         "last_stop_id": _get(listed[-1], "stop_id") if first else None,
         "first_stop_time_at": first_at,
         **{f"properties_{name}": None for name in properties},
+        **dict.fromkeys(("is_estimated", "trip_headsign", "trip_direction")),
         "is_stale": None if late is None else late > 1800,
         "is_zombie": None if late is None else late > 21600,
         "is_stale_unassigned": _is_late_plan(trip, late, family),
@@ -245,6 +261,22 @@ def _trip_update(entity: Any, header_at: datetime, family: str) -> tuple[dict[st
             }
         )
     return row, stops
+
+
+def _carriage(car: Any) -> dict[str, Any]:
+    rail = car.Extensions[_CAR]
+    return {
+        "carriage_id": _get(car, "id"),
+        "carriage_label": _get(car, "label"),
+        "occupancy_status": _enum(car, "occupancy_status"),
+        "occupancy_percentage": _get(car, "occupancy_percentage"),
+        "carriage_sequence": _get(car, "carriage_sequence"),
+        "bicycles_allowed": _get(rail, "bicycles_allowed"),
+        "carriage_class": _get(rail, "carriage_class"),
+        "quiet_carriage": {0: "UNKNOWN", 1: "QUIET", 2: "NOT_QUIET"}[rail.quiet] if rail.HasField("quiet") else None,
+        "toilet_facilities": {0: "UNKNOWN", 1: "ONBOARD", 2: "NONE"}[rail.toilet] if rail.HasField("toilet") else None,
+        "dq_flags": [],
+    }
 
 
 def _vehicle(entity: Any, header_at: datetime, family: str) -> dict[str, Any]:

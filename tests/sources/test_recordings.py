@@ -131,12 +131,12 @@ def test_a_file_larger_than_any_message_is_refused_without_being_held(tmp_path: 
     ("body", "reason"), [(b"", "empty"), (b"<html>", "HTML"), (b'{"a": 1}', "JSON"), (b"\x00\x01\x02", "not a GTFS")]
 )
 def test_what_is_no_message_is_said(body: bytes, reason: str) -> None:
-    assert reason in str(why_no_message(body))
+    assert reason in str(why_no_message(feed("subway_l"), body))
 
 
 def test_a_message_is_a_message_also_with_one_bad_entity() -> None:
-    assert why_no_message(BODY) is None
-    assert why_no_message(BODY + b"\x12\x03\x0a\x01\xff") is None
+    assert why_no_message(feed("subway_l"), BODY) is None
+    assert why_no_message(feed("subway_l"), BODY + b"\x12\x03\x0a\x01\xff") is None
 
 
 def written(folder: Path, *bodies: bytes) -> Path:

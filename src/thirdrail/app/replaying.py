@@ -73,7 +73,7 @@ def _chunks(
         if body is not None and (digest in digests or log.find_body(feed.id, digest) is not None):
             totals.skipped += 1
         elif body is not None:
-            if (reason := why_no_message(body)) is not None:
+            if (reason := why_no_message(feed, body)) is not None:
                 totals.no_message += 1
                 note(f"{recording.path.name}: {reason}")
             source = f"file:{recording.path.name}"

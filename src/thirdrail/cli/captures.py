@@ -12,9 +12,9 @@ from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.cli.options import config_option, data_option, json_option, since_option, since_us
 from thirdrail.cli.output import count, facts, iso, new_york, print_json, show, size, utc
 from thirdrail.config import load
-from thirdrail.decode.gtfs_realtime import decode
+from thirdrail.decode.formats import DECODERS, format_name
 from thirdrail.errors import UsageError
-from thirdrail.model.feeds import feed
+from thirdrail.model.feeds import BY_ID, feed
 from thirdrail.model.records import Entry, Poll, Record
 from thirdrail.observe.clock import SystemClock
 from thirdrail.sources.recordings import name_for
@@ -96,7 +96,7 @@ def show_(offset: int, data: Path, *, as_json: bool) -> int:
     entry = _log(data).entry(offset)
     known = {"offset": entry.offset, **_facts(entry.record)}
     if entry.body is not None:
-        known |= _held(entry.body)
+        known |= _held(getattr(entry.record, "feed_id", ""), entry.body)
     if as_json:
         print_json(known)
         return 0
@@ -112,19 +112,18 @@ def show_(offset: int, data: Path, *, as_json: bool) -> int:
     return 0
 
 
-def _held(body: bytes) -> dict[str, object]:
+def _held(feed_id: str, body: bytes) -> dict[str, object]:
     """Give what a body decodes to, in numbers."""
-    decoded = decode([body])
+    decoded = DECODERS[format_name(BY_ID.get(feed_id))].decode([body])
     if decoded.failed:
         return {"decodes": f"no: {decoded.failed[0]}"}
-    stamp = decoded.headers.column("timestamp")[0].as_py()
+    stamps = decoded.headers.column("timestamp") if "timestamp" in decoded.headers.column_names else [None]
+    stamp = stamps[0].as_py() if stamps[0] is not None else None
     return {
         "decodes": "yes" if not decoded.bad_entities else "in part",
         "header_timestamp": iso(stamp * 1_000_000) if stamp else None,
         "entities": len(decoded.entities),
-        "trip_updates": len(decoded.trip_updates),
-        "stop_time_updates": len(decoded.stop_time_updates),
-        "vehicle_positions": len(decoded.vehicle_positions),
+        **{name: len(table) for name, table in decoded.tables.items() if len(table)},
         "bad_entities": len(decoded.bad_entities),
     }
 

@@ -5,6 +5,9 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from thirdrail.decode.flat_alerts import flat_alerts
+from thirdrail.decode.nested import Nested, Paths, Place, counter, int32
+
 TRIP = {
     "trip_id": ("trip_id",),
     "start_time": ("start_time",),
@@ -23,6 +26,7 @@ VEHICLE = {
     "vehicle_label": ("vehicle", "label"),
     "license_plate": ("vehicle", "license_plate"),
     "wheelchair_accessible": ("vehicle", "wheelchair_accessible"),
+    "vehicle_features": ("vehicle", "oba", "vehicle_feature"),
 }
 _PROPERTIES = ("trip_id", "start_date", "start_time", "shape_id", "trip_headsign", "trip_short_name")
 TRIP_UPDATE = {
@@ -30,6 +34,9 @@ TRIP_UPDATE = {
     **VEHICLE,
     "timestamp": ("timestamp",),
     "delay": ("delay",),
+    "is_estimated": ("oba", "is_estimated_realtime"),
+    "trip_headsign": ("oba", "trip_headsign"),
+    "trip_direction": ("oba", "trip_direction"),
     **{f"properties_{name}": ("properties", name) for name in _PROPERTIES},
 }
 _EVENT = ("delay", "time", "uncertainty", "scheduled_time")
@@ -42,6 +49,7 @@ STOP_TIME = {
     "departure_occupancy_status": ("departure_occupancy_status",),
     "scheduled_track": ("nyct", "scheduled_track"),
     "actual_track": ("nyct", "actual_track"),
+    "oba_stop_headsign": ("oba", "stop_headsign"),
     "rail_track": ("rail", "track"),
     "rail_train_status": ("rail", "train_status"),
     **{name: ("properties", name) for name in ("assigned_stop_id", "stop_headsign", "pickup_type", "drop_off_type")},
@@ -60,45 +68,10 @@ VEHICLE_POSITION = {
     "crowding_estimated_count": ("crowding", "estimated_count"),
     "crowding_estimated_capacity": ("crowding", "estimated_capacity"),
 }
-Paths = dict[str, tuple[str, ...]]
-
-
-class Nested:
-    """A struct array whose fields are fetched by path, each struct flattened once."""
-
-    def __init__(self, array: pa.StructArray) -> None:
-        self._array = array
-        names = [array.type.field(place).name for place in range(array.type.num_fields)]
-        self._fields = dict(zip(names, array.flatten(), strict=True))
-        self._inner: dict[str, Nested] = {}
-
-    def get(self, path: tuple[str, ...]) -> pa.Array:
-        """Give the field at the path; null wherever a struct on the way is."""
-        first, *rest = path
-        if not rest:
-            return self._fields[first]
-        if first not in self._inner:
-            self._inner[first] = Nested(self._fields[first])
-        return self._inner[first].get(tuple(rest))
-
-    def columns(self, paths: Paths) -> dict[str, pa.Array]:
-        """Give several fields by their column names."""
-        return {name: self.get(path) for name, path in paths.items()}
-
-
-def _int32(array: pa.Array) -> pa.Array:
-    return array.cast(pa.int32())
-
-
-def _counter(lists: pa.Array, parents: pa.Array) -> pa.Array:
-    """Give the place of each list value in its list."""
-    total = len(parents)
-    starts = pc.subtract(lists.offsets, lists.offsets[0]).slice(0, len(lists))
-    return _int32(pc.subtract(_range(total), starts.cast(pa.int64()).take(parents)))
-
-
-def _range(length: int) -> pa.Array:
-    return pc.subtract(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), length)), 1)
+CARRIAGE: Paths = {
+    **{name: (name,) for name in ("id", "label", "occupancy_status", "occupancy_percentage", "carriage_sequence")},
+    **{name: ("rail", name) for name in ("bicycles_allowed", "carriage_class", "quiet_carriage", "toilet_facilities")},
+}
 
 
 class Flat(NamedTuple):
@@ -122,25 +95,27 @@ def flatten(batch: pa.RecordBatch, message: pa.Array, first_ordinal: pa.Array) -
     entity = Nested(entity_lists.flatten())
     place = {
         "message_index": message.take(payload),
-        "entity_ordinal": _int32(pc.add(first_ordinal.take(payload), _counter(entity_lists, payload))),
+        "entity_ordinal": int32(pc.add(first_ordinal.take(payload), counter(entity_lists, payload))),
         "entity_id": entity.get(("id",)),
         "is_deleted": entity.get(("is_deleted",)),
     }
-    updates, vehicles = entity.get(("trip_update",)), entity.get(("vehicle",))
-    has_update, has_vehicle, has_alert = (pc.is_valid(array) for array in (updates, vehicles, entity.get(("alert",))))
+    updates, vehicles, alerts = (entity.get((name,)) for name in ("trip_update", "vehicle", "alert"))
+    has_update, has_vehicle, has_alert = (pc.is_valid(array) for array in (updates, vehicles, alerts))
     is_other = pc.invert(pc.or_(pc.or_(has_update, has_vehicle), has_alert))
     marks = {"has_trip_update": has_update, "has_vehicle": has_vehicle, "has_alert": has_alert, "has_other": is_other}
     trips, stops, has_trips = _trip_updates(updates, has_update, place)
-    positions, has_places = _vehicle_positions(vehicles, has_vehicle, place)
+    positions, carriages, has_places = _vehicle_positions(vehicles, has_vehicle, place)
     is_plain = not (pc.any(has_alert).as_py() or pc.any(is_other).as_py())
     named = place["entity_id"].null_count == 0 and header.get(("gtfs_realtime_version",)).null_count == 0
     tables = {
         "headers": _headers(header, message, first_ordinal),
-        "replacement_periods": _periods(header, message, first_ordinal),
+        "trip_replacement_periods": _periods(header, message, first_ordinal),
         "entities": pa.table({**place, **marks}),
         "trip_updates": trips,
         "stop_time_updates": stops,
         "vehicle_positions": positions,
+        "vehicle_carriages": carriages,
+        **flat_alerts(*_present(alerts, has_alert, place)),
     }
     return Flat(tables, is_plain and named and has_trips and has_places)
 
@@ -158,7 +133,7 @@ def _periods(header: Nested, message: pa.Array, first_ordinal: pa.Array) -> pa.T
     period = Nested(lists.flatten())
     columns = {
         "message_index": message.take(payload),
-        "ordinal": _counter(lists, payload),
+        "entity_ordinal": counter(lists, payload),
         "route_id": period.get(("route_id",)),
         "start": period.get(("replacement_period", "start")),
         "end": period.get(("replacement_period", "end")),
@@ -166,35 +141,48 @@ def _periods(header: Nested, message: pa.Array, first_ordinal: pa.Array) -> pa.T
     return pa.table(columns).filter(pc.equal(first_ordinal.take(payload), 0))
 
 
-def _present(array: pa.Array, mask: pa.Array, place: dict[str, pa.Array]) -> tuple[pa.Array, dict[str, pa.Array]]:
+def _present(array: pa.Array, mask: pa.Array, place: Place) -> tuple[pa.Array, Place]:
     if array.null_count == 0:
         return array, place
     return array.filter(mask), {name: column.filter(mask) for name, column in place.items()}
 
 
-def _trip_updates(array: pa.Array, mask: pa.Array, place: dict[str, pa.Array]) -> tuple[pa.Table, pa.Table, bool]:
+def _trip_updates(array: pa.Array, mask: pa.Array, place: Place) -> tuple[pa.Table, pa.Table, bool]:
     array, place = _present(array, mask, place)
     update = Nested(array)
     lists = update.get(("stop_time_update",))
     parent = pc.list_parent_indices(lists)
-    counts = _int32(pc.list_value_length(lists))
+    counts = int32(pc.list_value_length(lists))
     stop = Nested(lists.flatten())
     stops = {
         "message_index": place["message_index"].take(parent),
         "entity_ordinal": place["entity_ordinal"].take(parent),
-        "stu_index": _counter(lists, parent),
-        "parent": _int32(parent),
+        "stu_index": counter(lists, parent),
+        "parent": int32(parent),
         **stop.columns(STOP_TIME),
     }
     trips = {**place, **update.columns(TRIP_UPDATE), "stop_time_update_count": counts}
     return pa.table(trips), pa.table(stops), update.get(("trip",)).null_count == 0
 
 
-def _vehicle_positions(array: pa.Array, mask: pa.Array, place: dict[str, pa.Array]) -> tuple[pa.Table, bool]:
+def _vehicle_positions(array: pa.Array, mask: pa.Array, place: Place) -> tuple[pa.Table, pa.Table, bool]:
     array, place = _present(array, mask, place)
     position = Nested(array)
-    carriages = _int32(pc.list_value_length(position.get(("carriage",))))
-    table = pa.table({**place, **position.columns(VEHICLE_POSITION), "carriage_count": carriages})
+    lists = position.get(("carriage",))
+    counts = int32(pc.list_value_length(lists))
+    table = pa.table({**place, **position.columns(VEHICLE_POSITION), "carriage_count": counts})
     places = position.get(("position",))
     has_both = all(table.column(name).null_count == places.null_count for name in ("latitude", "longitude"))
-    return table, has_both
+    return table, _carriages(lists, place), has_both
+
+
+def _carriages(lists: pa.Array, place: Place) -> pa.Table:
+    parent = pc.list_parent_indices(lists)
+    columns = {
+        "message_index": place["message_index"].take(parent),
+        "entity_ordinal": place["entity_ordinal"].take(parent),
+        "carriage_index": counter(lists, parent),
+        "parent": int32(parent),
+        **Nested(lists.flatten()).columns(CARRIAGE),
+    }
+    return pa.table(columns)

@@ -6,7 +6,6 @@ long. Absent stays null; enum numbers stay numbers.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -15,9 +14,11 @@ from google.protobuf.message import DecodeError as WireError
 from google.transit.gtfs_realtime_pb2 import FeedMessage
 from ptars import HandlerPool
 
+from thirdrail.decode.decoded import BadEntity, Decoded
 from thirdrail.decode.flatten import flatten
 from thirdrail.decode.split import Parts, split
 from thirdrail.decode.wire_schema import feed_message
+from thirdrail.model.tables import BY_NAME
 
 CALL_BYTES = 1 << 20
 """Bytes decoded in one call: about 13 ms of ptars, during which the GIL is held."""
@@ -25,34 +26,6 @@ CALL_BYTES = 1 << 20
 _DESCRIPTOR = feed_message()
 _HANDLER = HandlerPool([_DESCRIPTOR.file]).get_for_message(_DESCRIPTOR)
 _REASON_LIMIT = 200
-
-
-@dataclass(frozen=True, slots=True)
-class BadEntity:
-    """An entity that the strict parse refuses; the rest of its message is fine."""
-
-    message_index: int
-    entity_ordinal: int
-    data: bytes
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """Raw fields of several messages; rows in order of message, entity and stop time update.
-
-    ``message_index`` is the place in the call's bodies; ``failed`` maps it to the reason of a message that has
-    no rows anywhere.
-    """
-
-    headers: pa.Table
-    replacement_periods: pa.Table
-    entities: pa.Table
-    trip_updates: pa.Table
-    stop_time_updates: pa.Table
-    vehicle_positions: pa.Table
-    bad_entities: list[BadEntity] = field(default_factory=list)
-    failed: dict[int, str] = field(default_factory=dict)
 
 
 class _Payload(NamedTuple):
@@ -244,10 +217,10 @@ class _Work:
             return None
         parts = self._tables or [flatten(_HANDLER.list_to_record_batch([]), _NONE, _NONE).tables]
         tables = {name: pa.concat_tables([part[name] for part in parts]) for name in parts[0]}
-        tables["headers"] = _one_each(tables["headers"])
-        tables["stop_time_updates"] = _renumbered(parts, tables["stop_time_updates"])
+        headers, entities = _one_each(tables.pop("headers")), tables.pop("entities")
+        tables |= {name: _renumbered(parts, name, rows) for name, rows in tables.items() if BY_NAME[name].parent}
         self._bad.sort(key=lambda bad: (bad.message_index, bad.entity_ordinal))
-        return Decoded(**tables, bad_entities=self._bad, failed=self._failed)
+        return Decoded(headers, entities, tables, self._bad, self._failed)
 
 
 _NONE = pa.array([], pa.int32())
@@ -274,13 +247,13 @@ def _one_each(headers: pa.Table) -> pa.Table:
     return headers.take(pc.subtract(rows, 1))
 
 
-def _renumbered(parts: list[dict[str, pa.Table]], stops: pa.Table) -> pa.Table:
-    """Give the stop time updates with ``parent`` counting trip updates of the whole call."""
+def _renumbered(parts: list[dict[str, pa.Table]], name: str, rows: pa.Table) -> pa.Table:
+    """Give the rows of a table with ``parent`` counting its parents of the whole call."""
     if len(parts) == 1:
-        return stops
+        return rows
     chunks, before = [], 0
     for part in parts:
-        chunks += [pc.add(chunk, pa.scalar(before, pa.int32())) for chunk in part["stop_time_updates"]["parent"].chunks]
-        before += len(part["trip_updates"])
-    place = stops.schema.get_field_index("parent")
-    return stops.set_column(place, "parent", pa.chunked_array(chunks, pa.int32()))
+        chunks += [pc.add(chunk, pa.scalar(before, pa.int32())) for chunk in part[name]["parent"].chunks]
+        before += len(part[BY_NAME[name].parent])
+    place = rows.schema.get_field_index("parent")
+    return rows.set_column(place, "parent", pa.chunked_array(chunks, pa.int32()))

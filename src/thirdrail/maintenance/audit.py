@@ -15,7 +15,7 @@ from thirdrail.model import feeds as declared
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog
 from thirdrail.model.records import Entry, Poll
-from thirdrail.model.tables import FEED_MESSAGES, QUARANTINE, STOP_TIME_UPDATES, TABLES, Role, Table
+from thirdrail.model.tables import FEED_MESSAGES, QUARANTINE, TABLES, Role, Table
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.streams import READ_BACK_SECONDS
 from thirdrail.pipeline.transform import Rows
@@ -80,7 +80,7 @@ def identity_columns(table: Table) -> list[str]:
         return ["quarantine_id", "restored_by_offset", "capture_offset"]
     if table is FEED_MESSAGES:
         return ["capture_offset"]
-    place = ["stu_index"] if table is STOP_TIME_UPDATES else []
+    place = [table.place] if table.place else []
     return ["capture_offset", "entity_ordinal", *place, "is_removed", "restored_by_offset"]
 
 

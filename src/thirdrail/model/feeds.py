@@ -18,8 +18,12 @@ _STATIC = "https://rrgtfsfeeds.s3.amazonaws.com/"
 _BUS_KEY = "THIRDRAIL_BUSTIME_KEY"
 
 GTFS_REALTIME = "gtfs-realtime"
-JSON = "json"
+GTFS_REALTIME_JSON = "gtfs-realtime-json"
+OUTAGES_JSON = "elevator-outages-json"
+EQUIPMENT_JSON = "elevator-equipment-json"
 SIRI_JSON = "siri-json"
+SIRI_FLAT = "siri-flat"
+FORMATS = (GTFS_REALTIME, GTFS_REALTIME_JSON, OUTAGES_JSON, EQUIPMENT_JSON, SIRI_JSON, SIRI_FLAT)
 
 
 class Feed(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +76,6 @@ def _alerts(name: str, meaning: str) -> Feed:
         url=f"{_GATEWAY}camsys%2F{path}",
         meaning=meaning,
         interval_seconds=60.0,
-        off="alerts are not decoded yet",
     )
 
 
@@ -82,21 +85,19 @@ def _elevators(name: str, path: str, meaning: str, interval_seconds: float) -> F
         family="ene",
         url=f"{_GATEWAY}nyct%2F{path}",
         meaning=meaning,
-        format=JSON,
+        format=EQUIPMENT_JSON if name == "equipments" else OUTAGES_JSON,
         interval_seconds=interval_seconds,
-        off="elevators and escalators are not decoded yet",
     )
 
 
 def _bus(name: str, path: str, meaning: str, interval_seconds: float) -> Feed:
     return Feed(
         id=f"bus_{name}",
-        family="bus",
+        family="alerts" if name == "alerts" else "bus",
         url=f"{_BUS}{path}",
         meaning=meaning,
         interval_seconds=interval_seconds,
         key_env=_BUS_KEY,
-        off="buses are not decoded yet",
     )
 
 
@@ -118,7 +119,7 @@ FEEDS: tuple[Feed, ...] = (
     _alerts("mnr", "service alerts of the Metro-North Railroad"),
     _elevators("current", "nyct_ene.json", "elevators and escalators out of service", 120.0),
     _elevators("upcoming", "nyct_ene_upcoming.json", "planned outages of elevators and escalators", 300.0),
-    _elevators("equipments", "nyct_ene_equipments.json", "every elevator and escalator", 3600.0),
+    _elevators("equipments", "nyct_ene_equipments.json", "every elevator and escalator", 1200.0),
     _bus("trip_updates", "tripUpdates", "bus predictions", 30.0),
     _bus("vehicle_positions", "vehiclePositions", "bus positions", 30.0),
     _bus("alerts", "alerts", "service alerts of the buses, from Bus Time", 60.0),
@@ -130,7 +131,6 @@ FEEDS: tuple[Feed, ...] = (
         format=SIRI_JSON,
         key_env=_BUS_KEY,
         needs_key=True,
-        off="SIRI is not decoded yet",
     ),
 )
 

@@ -50,9 +50,15 @@ RULES: tuple[Rule, ...] = (
     Rule("M026", "row", FLAG, "a time in milliseconds; repaired"),
     Rule("M028", "entity", FLAG, "start date missing, malformed, or over a day off the header's date"),
     Rule("M029", "entity", INFO, "unassigned train whose first stop is over 5 min before the header"),
+    Rule("M032", "entity", FLAG, "alert whose period ends before it starts, or touched over 60 s after the header"),
+    Rule("M033", "entity", INFO, "alert type that is not in the table of ranks"),
+    Rule("M035", "row", INFO, "SIRI: expected arrival is the answer's time + 1 s, a stand-in for one in the past"),
+    Rule("M036", "row", FLAG, "a local time that cannot be read, or a return before the outage"),
+    Rule("M038", "row", INFO, "a local time of the hour that comes twice when summer time ends; the first is taken"),
     Rule("M039", "row", REJECT, "refused by a destination although it had passed our checks", fixed=True),
     Rule("E001", "row", REJECT, "a time outside 2005 to 2033"),
     Rule("E026", "entity", REJECT, "latitude or longitude outside the globe, or not a number"),
+    Rule("E038", "message", INFO, "GTFS-Realtime version other than 1.0 and 2.0"),
     Rule("E040", "row", REJECT, "stop time update without stop id and without stop sequence"),
 )
 """``fixed``: change keeping or the unique key rest on it, so the action cannot be configured."""

@@ -40,6 +40,47 @@ OCCUPANCY_STATUS = dict(
 )
 PICKUP_DROP_OFF = {0: "REGULAR", 1: "NONE", 2: "PHONE_AGENCY", 3: "COORDINATE_WITH_DRIVER"}
 WHEELCHAIR = {0: "NO_VALUE", 1: "UNKNOWN", 2: "WHEELCHAIR_ACCESSIBLE", 3: "WHEELCHAIR_INACCESSIBLE"}
+QUIET_CARRIAGE = {0: "UNKNOWN", 1: "QUIET", 2: "NOT_QUIET"}
+TOILET_FACILITIES = {0: "UNKNOWN", 1: "ONBOARD", 2: "NONE"}
+ALERT_CAUSE = dict(
+    enumerate(
+        (
+            "UNKNOWN_CAUSE",
+            "OTHER_CAUSE",
+            "TECHNICAL_PROBLEM",
+            "STRIKE",
+            "DEMONSTRATION",
+            "ACCIDENT",
+            "HOLIDAY",
+            "WEATHER",
+            "MAINTENANCE",
+            "CONSTRUCTION",
+            "POLICE_ACTIVITY",
+            "MEDICAL_EMERGENCY",
+            "SPECIAL_EVENT",
+        ),
+        start=1,
+    )
+)
+ALERT_EFFECT = dict(
+    enumerate(
+        (
+            "NO_SERVICE",
+            "REDUCED_SERVICE",
+            "SIGNIFICANT_DELAYS",
+            "DETOUR",
+            "ADDITIONAL_SERVICE",
+            "MODIFIED_SERVICE",
+            "OTHER_EFFECT",
+            "UNKNOWN_EFFECT",
+            "STOP_MOVED",
+            "NO_EFFECT",
+            "ACCESSIBILITY_ISSUE",
+        ),
+        start=1,
+    )
+)
+ALERT_SEVERITY = {1: "UNKNOWN_SEVERITY", 2: "INFO", 3: "WARNING", 4: "SEVERE"}
 NYCT_DIRECTION = {1: "NORTH", 2: "EAST", 3: "SOUTH", 4: "WEST"}
 
 

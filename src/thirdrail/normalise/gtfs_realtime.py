@@ -4,40 +4,24 @@ Rows carry ``cap`` (the capture's number in the call) instead of the envelope, a
 normalising already decides); both become columns only for rows that are written.
 """
 
-from typing import NamedTuple
-
 import polars as pl
-import pyarrow as pa
 
-from thirdrail.model.tables import STOP_TIME_UPDATES, TRIP_REPLACEMENT_PERIODS, TRIP_UPDATES, VEHICLE_POSITIONS
+from thirdrail.model.tables import (
+    STOP_TIME_UPDATES,
+    TRIP_REPLACEMENT_PERIODS,
+    TRIP_UPDATES,
+    VEHICLE_CARRIAGES,
+    VEHICLE_POSITIONS,
+)
+from thirdrail.normalise.alerts import alerts
 from thirdrail.normalise.messages import bits_of, headers, instant_bits, replacement_periods
+from thirdrail.normalise.rows import Canonical, Raw
 from thirdrail.normalise.stop_times import stop_time_updates
 from thirdrail.normalise.times import instants
 from thirdrail.normalise.trips import METRO_NORTH, duplicate_entity_ids, trip_columns, vehicle_columns
-from thirdrail.normalise.vehicles import vehicle_positions
+from thirdrail.normalise.vehicles import vehicle_carriages, vehicle_positions
 
-
-class Raw(NamedTuple):
-    """The decoder's tables as frames (shapes: :class:`thirdrail.decode.gtfs_realtime.Decoded`)."""
-
-    headers: pl.DataFrame
-    replacement_periods: pl.DataFrame
-    entities: pl.DataFrame
-    trip_updates: pl.DataFrame
-    stop_time_updates: pl.DataFrame
-    vehicle_positions: pl.DataFrame
-
-    @classmethod
-    def of(cls, **tables: pa.Table) -> "Raw":
-        """Give the frames of the decoder's Arrow tables without copying."""
-        return cls(**{name: pl.from_arrow(tables[name]) for name in cls._fields})  # type: ignore[arg-type]
-
-
-class Canonical(NamedTuple):
-    """``messages``: one row per capture; ``frames``: table name → rows aligned with the decoder's."""
-
-    messages: pl.DataFrame
-    frames: dict[str, pl.DataFrame]
+_CANCELLED = "Canceled"
 
 
 def normalise(raw: Raw, captures: pl.DataFrame) -> Canonical:
@@ -48,30 +32,52 @@ def normalise(raw: Raw, captures: pl.DataFrame) -> Canonical:
     """
     messages = headers(raw.headers, raw.entities, captures)
     trips = _trip_updates(raw, messages)
-    stops = stop_time_updates(raw.stop_time_updates, trips, messages)
+    vehicles = vehicle_positions(_dated(raw, messages), raw.entities, messages)
+    stops = stop_time_updates(raw.tables["stop_time_updates"], trips, messages)
     counts = stops.group_by("cap").agg(stop_time_update_count=pl.len().cast(pl.Int32))
     messages = messages.join(counts, on="cap", how="left", maintain_order="left").with_columns(
         pl.when(pl.col("decoded")).then(pl.col("stop_time_update_count").fill_null(0)).alias("stop_time_update_count")
     )
+    trips = _cancelled(trips, stops, raw, messages)
     return Canonical(
         messages,
         {
             TRIP_UPDATES.name: trips,
             STOP_TIME_UPDATES.name: stops,
-            VEHICLE_POSITIONS.name: vehicle_positions(_dated(raw, messages), raw.entities, messages),
-            TRIP_REPLACEMENT_PERIODS.name: replacement_periods(raw.replacement_periods, messages),
+            VEHICLE_POSITIONS.name: vehicles,
+            VEHICLE_CARRIAGES.name: vehicle_carriages(raw.tables["vehicle_carriages"], vehicles),
+            TRIP_REPLACEMENT_PERIODS.name: replacement_periods(raw.tables["trip_replacement_periods"], messages),
+            **alerts(raw, messages),
         },
     )
 
 
+def _cancelled(trips: pl.DataFrame, stops: pl.DataFrame, raw: Raw, messages: pl.DataFrame) -> pl.DataFrame:
+    """Give the trips, Metro-North's cancelled where every stop left says so: it is said nowhere else."""
+    if not (messages["family"] == METRO_NORTH).any():
+        return trips
+    said = pl.DataFrame(
+        {
+            "parent": raw.tables["stop_time_updates"]["parent"],
+            "is_off": (stops["rail_train_status"] == _CANCELLED).fill_null(value=False),
+            "family": messages["family"].gather(stops["cap"]),
+        }
+    )
+    off = said.filter(pl.col("family") == METRO_NORTH).group_by("parent").agg(pl.col("is_off").all())
+    rows = off.filter("is_off")["parent"]
+    if rows.is_empty():
+        return trips
+    return trips.with_columns(trips["schedule_relationship"].scatter(rows, "CANCELED"))
+
+
 def _dated(raw: Raw, messages: pl.DataFrame) -> pl.DataFrame:
     """Give the vehicles, Metro-North's with the start date of the trip update in the same entity: theirs have none."""
-    sent = raw.vehicle_positions
+    sent = raw.tables["vehicle_positions"]
     is_metro_north = messages["family"].gather(sent["message_index"]) == METRO_NORTH
     if not is_metro_north.any():
         return sent
     place = ["message_index", "entity_ordinal"]
-    dates = raw.trip_updates.select(*place, of_trip="start_date")
+    dates = raw.tables["trip_updates"].select(*place, of_trip="start_date")
     found = sent.select(place).join(dates, on=place, how="left", maintain_order="left")["of_trip"]
     date = sent["start_date"].zip_with(sent["start_date"].is_not_null() | ~is_metro_north, found)
     return sent.with_columns(start_date=date)
@@ -79,7 +85,7 @@ def _dated(raw: Raw, messages: pl.DataFrame) -> pl.DataFrame:
 
 def _trip_updates(raw: Raw, messages: pl.DataFrame) -> pl.DataFrame:
     """Give the rows of ``trip_updates``, with what the list of stops says of its ends."""
-    sent = raw.trip_updates
+    sent = raw.tables["trip_updates"]
     trip = trip_columns(sent, messages)
     updated_at = instants(sent["timestamp"])
     bits = instant_bits(len(sent), updated_at) | bits_of(len(sent), (duplicate_entity_ids(sent, raw.entities), "M010"))
@@ -94,7 +100,10 @@ def _trip_updates(raw: Raw, messages: pl.DataFrame) -> pl.DataFrame:
             trip_update_at=updated_at.values,
             delay_s=sent["delay"],
             stop_time_update_count=sent["stop_time_update_count"],
-            **_ends(raw.stop_time_updates, sent["stop_time_update_count"]),
+            is_estimated=sent["is_estimated"],
+            trip_headsign=sent["trip_headsign"],
+            trip_direction=sent["trip_direction"],
+            **_ends(raw.tables["stop_time_updates"], sent["stop_time_update_count"]),
             **{name: sent[name] for name in sent.columns if name.startswith("properties_")},
             bits=trip["bits"] | bits,
         )

@@ -5,9 +5,12 @@ import polars as pl
 from thirdrail.model.rules import BIT
 from thirdrail.normalise import enums
 from thirdrail.normalise.constant import constant
+from thirdrail.normalise.rows import Raw
 from thirdrail.normalise.times import INSTANT, Instants, instants
 
 SECOND_US = 1_000_000
+_VERSIONS = ("1.0", "2.0")
+_GTFS_COUNTS = ("trip_update_count", "stop_time_update_count", "vehicle_count", "alert_count", "other_entity_count")
 
 
 def bits_of(length: int, *marks: tuple[pl.Series | None, str]) -> pl.Series:
@@ -40,7 +43,7 @@ def headers(raw: pl.DataFrame, entities: pl.DataFrame, captures: pl.DataFrame) -
             "incrementality": enums.names(raw["incrementality"], enums.INCREMENTALITY, "FULL_DATASET"),
             "feed_version": raw["feed_version"],
             "mta_version": raw["mta_version"],
-            "bits": instant_bits(len(raw), time),
+            "bits": instant_bits(len(raw), time) | bits_of(len(raw), (_odd_version(raw), "E038")),
             "decoded": constant(True, len(raw), pl.Boolean),
         }
     )
@@ -63,6 +66,44 @@ def headers(raw: pl.DataFrame, entities: pl.DataFrame, captures: pl.DataFrame) -
     ).sort("cap")
 
 
+def counted_headers(raw: Raw, captures: pl.DataFrame, known: dict[str, pl.Series]) -> pl.DataFrame:
+    """Give one row per capture of a format that is not GTFS-Realtime: ``known`` columns, entities counted.
+
+    ``known``: columns aligned with ``raw.headers``, such as ``feed_timestamp`` and ``bits``.
+    """
+    nothing = constant(None, len(raw.headers), pl.String)
+    counts = raw.entities.group_by("message_index").agg(entity_count=pl.len().cast(pl.Int32))
+    blank = dict.fromkeys(("gtfs_realtime_version", "incrementality", "feed_version", "mta_version"), nothing)
+    stamps = {
+        "feed_timestamp": constant(None, len(raw.headers), INSTANT),
+        "bits": constant(0, len(raw.headers), pl.UInt32),
+    }
+    decoded = pl.DataFrame(
+        {
+            "cap": raw.headers["message_index"],
+            **blank,
+            **stamps,
+            **known,
+            "decoded": constant(True, len(raw.headers), pl.Boolean),
+        }
+    )
+    found = captures.join(decoded, on="cap", how="left").join(
+        counts, left_on="cap", right_on="message_index", how="left"
+    )
+    return found.with_columns(
+        pl.col("decoded").fill_null(value=False),
+        pl.col("bits").fill_null(0),
+        pl.when(pl.col("decoded").fill_null(value=False))
+        .then(pl.col("entity_count").fill_null(0))
+        .alias("entity_count"),
+        *(pl.lit(None, pl.Int32).alias(name) for name in _GTFS_COUNTS),
+    ).sort("cap")
+
+
+def _odd_version(raw: pl.DataFrame) -> pl.Series:
+    return ~raw["gtfs_realtime_version"].is_in(_VERSIONS)
+
+
 def replacement_periods(raw: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFrame:
     """Give the rows of ``trip_replacement_periods`` (without what depends on the header's time)."""
     start, end = instants(raw["start"]), instants(raw["end"])
@@ -70,7 +111,7 @@ def replacement_periods(raw: pl.DataFrame, messages: pl.DataFrame) -> pl.DataFra
     return pl.DataFrame(
         {
             "cap": raw["message_index"],
-            "entity_ordinal": raw["ordinal"],
+            "entity_ordinal": raw["entity_ordinal"],
             "route_id": raw["route_id"].fill_null(""),
             "start_at": start.values,
             "end_after_header_s": (end.values - header).dt.total_seconds(),

@@ -46,12 +46,18 @@ def stop_time_updates(raw: pl.DataFrame, trips: pl.DataFrame, messages: pl.DataF
             "rail_track": raw["rail_track"],
             "rail_train_status": raw["rail_train_status"],
             "assigned_stop_id": raw["assigned_stop_id"],
-            "stop_headsign": raw["stop_headsign"],
+            "stop_headsign": _headsigns(raw),
             "pickup_type": enums.names(raw["pickup_type"], enums.PICKUP_DROP_OFF),
             "drop_off_type": enums.names(raw["drop_off_type"], enums.PICKUP_DROP_OFF),
             "bits": instant_bits(len(raw), arrival, departure, planned_in, planned_out),
         }
     )
+
+
+def _headsigns(raw: pl.DataFrame) -> pl.Series:
+    """Give the headsign at each stop, of the bus extension when the ordinary field has none."""
+    sent, bus = raw["stop_headsign"], raw["oba_stop_headsign"]
+    return sent if bus.null_count() == len(bus) else sent.fill_null(bus)
 
 
 def _parents(raw: pl.DataFrame, messages: pl.DataFrame) -> pl.Series:

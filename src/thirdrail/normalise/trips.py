@@ -123,7 +123,15 @@ def vehicle_columns(raw: pl.DataFrame) -> dict[str, pl.Series]:
         "vehicle_label": raw["vehicle_label"],
         "license_plate": raw["license_plate"],
         "wheelchair_accessible": enums.names(raw["wheelchair_accessible"], enums.WHEELCHAIR),
+        "vehicle_features": given(raw["vehicle_features"]),
     }
+
+
+def given(lists: pl.Series) -> pl.Series:
+    """Give the lists, null where nothing was sent."""
+    if not lists.list.len().max():
+        return constant(None, len(lists), pl.List(pl.String))
+    return lists.to_frame("sent").select(pl.when(pl.col("sent").list.len() > 0).then("sent")).to_series()
 
 
 def duplicate_entity_ids(raw: pl.DataFrame, entities: pl.DataFrame) -> pl.Series | None:

@@ -45,3 +45,27 @@ def vehicle_positions(raw: pl.DataFrame, entities: pl.DataFrame, messages: pl.Da
         )
         .with_columns(vehicle_key=key)
     )
+
+
+def vehicle_carriages(raw: pl.DataFrame, vehicles: pl.DataFrame) -> pl.DataFrame:
+    """Give the canonical rows of the carriages; ``raw.parent`` is the row number in ``vehicles``."""
+    parent = raw["parent"]
+    return pl.DataFrame(
+        {
+            "cap": raw["message_index"],
+            "entity_ordinal": raw["entity_ordinal"],
+            "entity_id": vehicles["entity_id"].gather(parent),
+            "vehicle_key": vehicles["vehicle_key"].gather(parent),
+            "carriage_index": raw["carriage_index"],
+            "carriage_id": raw["id"],
+            "carriage_label": raw["label"],
+            "occupancy_status": enums.names(raw["occupancy_status"], enums.OCCUPANCY_STATUS),
+            "occupancy_percentage": raw["occupancy_percentage"],
+            "carriage_sequence": raw["carriage_sequence"].cast(pl.Int32, strict=False),
+            "bicycles_allowed": raw["bicycles_allowed"],
+            "carriage_class": raw["carriage_class"],
+            "quiet_carriage": enums.names(raw["quiet_carriage"], enums.QUIET_CARRIAGE),
+            "toilet_facilities": enums.names(raw["toilet_facilities"], enums.TOILET_FACILITIES),
+            "bits": constant(0, len(raw), pl.UInt32),
+        }
+    )

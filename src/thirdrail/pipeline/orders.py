@@ -7,7 +7,7 @@ import polars as pl
 import pyarrow as pa
 
 from thirdrail.model.records import Entry, Poll, Rejection, ReplayOrder
-from thirdrail.model.tables import PICTURE_TABLES, QUARANTINE
+from thirdrail.model.tables import BY_NAME, QUARANTINE, Table
 from thirdrail.pipeline.changes import RESTORED
 from thirdrail.pipeline.refusals import PAYLOAD_LIMIT, Refusal, parse_quarantine_id, quarantine_id, quarantine_rows
 from thirdrail.pipeline.transform import Context, Judged, Rows, judge_rows
@@ -44,10 +44,10 @@ def _restore_one(order_offset: int, judged: Judged, places: list[Place], context
         origin=pl.lit(poll.origin, pl.String),
     )
     settled: set[Place] = set()
-    for table in PICTURE_TABLES:
-        passed = judged.gated.passed[table.name]
+    for name, passed in judged.gated.passed.items():
+        table = BY_NAME[name]
         for place in places:
-            chosen = passed.filter(_named(table.name, place, passed.columns))
+            chosen = passed.filter(_named(table, place))
             if chosen.is_empty():
                 continue
             settled.add(place)
@@ -62,14 +62,14 @@ def _restore_one(order_offset: int, judged: Judged, places: list[Place], context
         rows.add(QUARANTINE.name, *_settled_rows(order_offset, judged, settled, context))
 
 
-def _named(table: str, place: Place, columns: list[str]) -> pl.Expr:
-    """Give the filter that picks the rows of a place; a trip update brings its stop times."""
+def _named(table: Table, place: Place) -> pl.Expr:
+    """Give the filter that picks the rows of a place; a parent brings its parts."""
     target, ordinal, within = place
-    if target is not None and target != table and (target, table) != ("trip_updates", "stop_time_updates"):
+    if target is not None and target not in (table.name, table.parent):
         return pl.lit(value=False)
     chosen = pl.lit(value=True) if ordinal is None else pl.col("entity_ordinal") == ordinal
-    if within is not None and "stu_index" in columns:
-        chosen = chosen & (pl.col("stu_index") == within)
+    if within is not None and table.place:
+        chosen = chosen & (pl.col(table.place) == within)
     return chosen
 
 

@@ -14,11 +14,14 @@ import pyarrow as pa
 
 from thirdrail.model.records import Poll
 from thirdrail.model.rules import BY_ID, REJECT, action, rule_ids
-from thirdrail.model.tables import QUARANTINE, STOP_TIME_UPDATES, TRIP_REPLACEMENT_PERIODS, TRIP_UPDATES
-from thirdrail.normalise.gtfs_realtime import Raw
+from thirdrail.model.tables import BY_NAME, PICTURE_TABLES, QUARANTINE, TRIP_REPLACEMENT_PERIODS
+from thirdrail.normalise.rows import Raw
 
 PAYLOAD_LIMIT = 16_384
 _WHOLE = "-"
+_ALWAYS_LISTED = "stop_time_updates"
+_TRIP_KEY = ("start_date", "trip_id", "train_id", "stop_id", "vehicle_id")
+_OTHER_KEYS = ("entity_id", "route_id", "stop_id", "equipment_id", "vehicle_ref", "situation_number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +78,19 @@ def unparsed(cap: int, ordinal: int | None, data: bytes, reason: str) -> Refusal
 def refused_rows(
     raw: Raw, refused: dict[str, pl.DataFrame], severities: dict[str, dict[str, str]], feed_ids: list[str]
 ) -> list[Refusal]:
-    """Give one refusal per refused row; a refused trip update takes its stop times along in its payload.
+    """Give one refusal per refused row; a refused parent takes its parts along in its payload.
 
     Loops over refused rows alone.
     """
     found: list[Refusal] = []
-    refused_trips: set[int] = set(refused[TRIP_UPDATES.name]["row"])
     for name, frame in refused.items():
         if frame.is_empty():
             continue
-        sent = getattr(raw, name)[frame["row"]]
+        parent = BY_NAME[name].parent
+        gone = set(refused[parent]["row"]) if parent else set()
+        sent = raw.tables[name][frame["row"]]
         for judged, row in zip(frame.iter_rows(named=True), sent.iter_rows(named=True), strict=True):
-            if name == STOP_TIME_UPDATES.name and row["parent"] in refused_trips:
+            if parent and row["parent"] in gone:
                 continue
             rules = [
                 rule for rule in rule_ids(judged["bits"]) if action(severities, feed_ids[judged["cap"]], rule) == REJECT
@@ -98,14 +102,14 @@ def refused_rows(
 def _refused_row(
     name: str, judged: dict[str, int], row: dict[str, object], rules: tuple[str, ...], raw: Raw
 ) -> Refusal:
-    payload = {key: value for key, value in row.items() if value is not None and key not in ("message_index", "parent")}
-    if name == TRIP_UPDATES.name:
-        listed = raw.stop_time_updates.filter(pl.col("parent") == judged["row"]).drop("message_index", "parent")
-        payload["stop_time_updates"] = [
-            {key: value for key, value in stop.items() if value is not None} for stop in listed.iter_rows(named=True)
-        ]
-    is_row = name in (STOP_TIME_UPDATES.name, TRIP_REPLACEMENT_PERIODS.name)
-    ordinal = row["ordinal"] if name == TRIP_REPLACEMENT_PERIODS.name else row["entity_ordinal"]
+    table = BY_NAME[name]
+    payload = _sent(row)
+    for part in PICTURE_TABLES:
+        if part.parent == name and part.name in raw.tables:
+            listed = raw.tables[part.name].filter(pl.col("parent") == judged["row"])
+            if len(listed) or part.name == _ALWAYS_LISTED:
+                payload[part.name] = [_sent(each) for each in listed.iter_rows(named=True)]
+    is_row = bool(table.parent) or table is TRIP_REPLACEMENT_PERIODS
     return Refusal(
         cap=judged["cap"],
         level="row" if is_row else "entity",
@@ -114,13 +118,20 @@ def _refused_row(
         payload_format="json",
         reason="; ".join(BY_ID[rule].meaning for rule in rules),
         table=name,
-        entity_ordinal=ordinal,  # type: ignore[arg-type]
-        place=row.get("stu_index"),  # type: ignore[arg-type]
+        entity_ordinal=row["entity_ordinal"],  # type: ignore[arg-type]
+        place=row.get(table.place),  # type: ignore[arg-type]
         entity_id=row.get("entity_id"),  # type: ignore[arg-type]
-        row_key="|".join(
-            str(row.get(key) or "") for key in ("start_date", "trip_id", "train_id", "stop_id", "vehicle_id")
-        ),
+        row_key="|".join(str(row.get(key) or "") for key in _named_by(row)),
     )
+
+
+def _sent(row: dict[str, object]) -> dict[str, object]:
+    return {key: value for key, value in row.items() if value is not None and key not in ("message_index", "parent")}
+
+
+def _named_by(row: dict[str, object]) -> tuple[str, ...]:
+    """Give the fields by which a person knows the row."""
+    return _TRIP_KEY if "trip_id" in row and "start_date" in row else tuple(key for key in _OTHER_KEYS if key in row)
 
 
 def quarantine_rows(

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from thirdrail.decode.gtfs_realtime import decode, peek
+from thirdrail.decode.formats import DECODERS, Decoder, format_name
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog
 from thirdrail.model.records import Entry, Poll, Settings
-from thirdrail.model.tables import PICTURE_TABLES
+from thirdrail.model.tables import BY_NAME
 from thirdrail.normalise.times import instants
 from thirdrail.pipeline.changes import Picture, with_content_hash
 from thirdrail.pipeline.transform import Context, Judged, Stream, judge_rows
@@ -35,14 +35,14 @@ class Streams:
         name = (feed_id, origin)
         if name not in self._streams:
             entries = self._log.read_back(self._partition, feed_id, origin, below, self.read_back_seconds)
-            self._streams[name] = self._rebuild(entries)
+            self._streams[name] = self._rebuild(entries, DECODERS[format_name(self._feeds.get(feed_id))])
         return self._streams[name]
 
-    def _rebuild(self, entries: list[Entry]) -> Stream:
+    def _rebuild(self, entries: list[Entry], decoder: Decoder) -> Stream:
         """Judge the headers in order; decode whole only the last accepted capture."""
         stream = Stream()
         last: tuple[Entry, int] | None = None
-        for entry, seen in zip(entries, self._headers(entries), strict=True):
+        for entry, seen in zip(entries, self._headers(entries, decoder), strict=True):
             poll = entry.record
             assert isinstance(poll, Poll)  # noqa: S101 - the log's promise, for the type checker
             stream.recent.arrive(poll.fetched_at)
@@ -54,14 +54,15 @@ class Streams:
         if last is not None:
             entry, run = last
             judged = self._judged(entry)
-            frames = {table.name: with_content_hash(table, judged.gated.passed[table.name]) for table in PICTURE_TABLES}
+            passed = judged.gated.passed.items()
+            frames = {name: with_content_hash(BY_NAME[name], frame) for name, frame in passed if len(frame)}
             stream.picture = Picture(entry.offset, entry.record.fetched_at, run, frames)  # type: ignore[union-attr]
             stream.refused = frozenset(refusal.content() for refusal in judged.refusals)
         return stream
 
-    def _headers(self, entries: list[Entry]) -> list[tuple[int | None, int] | None]:
+    def _headers(self, entries: list[Entry], decoder: Decoder) -> list[tuple[int | None, int] | None]:
         """Give header time (µs) and entity count of each entry; None where it does not decode."""
-        peeked = [peek(entry.body) if entry.body is not None else None for entry in entries]
+        peeked = [decoder.peek(entry.body) if entry.body is not None else None for entry in entries]
         seconds = pl.Series([None if seen is None else seen[0] for seen in peeked], dtype=pl.UInt64)
         times = instants(seconds).values.dt.timestamp("us").to_list()
         found: list[tuple[int | None, int] | None] = []
@@ -69,7 +70,7 @@ class Streams:
             if seen is not None:
                 found.append((time, seen[1]))
             elif entry.body is not None:
-                found.append(_decoded_header(entry.body))
+                found.append(_decoded_header(entry.body, decoder))
             else:
                 found.append(None)
         return found
@@ -80,9 +81,9 @@ class Streams:
         return judge_rows([(entry.offset, entry.record, entry.body)], context)  # type: ignore[list-item]
 
 
-def _decoded_header(body: bytes) -> tuple[int | None, int] | None:
+def _decoded_header(body: bytes, decoder: Decoder) -> tuple[int | None, int] | None:
     """Give header time (µs) and entity count of a message that only decoding whole can judge."""
-    decoded = decode([body])
+    decoded = decoder.decode([body])
     if decoded.failed:
         return None
     seconds: pl.Series = pl.from_arrow(decoded.headers.column("timestamp"))  # type: ignore[assignment]

@@ -6,17 +6,18 @@ A function of the polls, the settings and the streams' earlier captures, which t
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import polars as pl
 import pyarrow as pa
 
-from thirdrail.decode.gtfs_realtime import Decoded, decode
+from thirdrail.decode.formats import DECODERS, format_name
 from thirdrail.model.feeds import Feed
 from thirdrail.model.records import Poll, Settings
 from thirdrail.model.tables import PICTURE_TABLES, QUARANTINE
-from thirdrail.normalise.gtfs_realtime import Raw, normalise
+from thirdrail.normalise.formats import NORMALISERS
+from thirdrail.normalise.rows import Raw
 from thirdrail.normalise.times import INSTANT
 from thirdrail.pipeline.changes import (
     BASE_AT_MOST_US,
@@ -84,19 +85,46 @@ class Judged:
     """Several polls decoded, normalised and gated; ``cap`` numbers them in order."""
 
     polls: Polls
-    decoded: Decoded
-    raw: Raw
     messages: pl.DataFrame
     gated: Gated
     refusals: list[Refusal]
     bad_entities: dict[int, int]
+    decoded_rows: int
 
 
 def judge_rows(polls: Polls, context: Context) -> Judged:
-    """Decode, normalise and check several polls. Pure."""
+    """Decode, normalise and check several polls, those of each format together. Pure."""
+    caps_of: dict[str, list[int]] = defaultdict(list)
+    for cap, (_, poll, _) in enumerate(polls):
+        caps_of[format_name(context.feeds.get(poll.feed_id))].append(cap)
+    parts = [(caps, _judge_format(name, [polls[cap] for cap in caps], context)) for name, caps in caps_of.items()]
+    return parts[0][1] if len(parts) == 1 else _joined(polls, parts)
+
+
+def _joined(polls: Polls, parts: list[tuple[list[int], Judged]]) -> Judged:
+    """Give what several formats gave as one, with ``cap`` numbering all polls."""
+    whole = Judged(polls, pl.DataFrame(), Gated(), [], {}, 0)
+    messages: list[pl.DataFrame] = []
+    for caps, part in parts:
+        number = pl.Series("cap", caps, dtype=pl.Int32)
+        messages.append(part.messages.with_columns(number))
+        whole.refusals += [replace(refusal, cap=caps[refusal.cap]) for refusal in part.refusals]
+        whole.bad_entities |= {caps[cap]: count for cap, count in part.bad_entities.items()}
+        whole.gated.findings.update((caps[cap], found) for cap, found in part.gated.findings.items())
+        whole.decoded_rows += part.decoded_rows
+        for found, into in ((part.gated.passed, whole.gated.passed), (part.gated.refused, whole.gated.refused)):
+            for table, frame in found.items():
+                numbered = frame.with_columns(number.gather(frame["cap"]))
+                joined = numbered if table not in into else pl.concat([into[table], numbered])
+                into[table] = joined.sort("cap", maintain_order=True)
+    whole.messages = pl.concat(messages, how="diagonal").sort("cap")
+    return whole
+
+
+def _judge_format(form: str, polls: Polls, context: Context) -> Judged:
     with_body = [cap for cap, (_, _, body) in enumerate(polls) if body is not None]
     bodies = [polls[cap][2] or b"" for cap in with_body]
-    decoded = decode(bodies)
+    decoded = DECODERS[form].decode(bodies)
     families = [_family(context.feeds, poll.feed_id) for _, poll, _ in polls]
     captures = pl.DataFrame(
         {
@@ -107,8 +135,10 @@ def judge_rows(polls: Polls, context: Context) -> Judged:
             "fetched_at": pl.Series([poll.fetched_at for _, poll, _ in polls], dtype=pl.Int64).cast(INSTANT),
         }
     )
-    raw = _numbered_by_poll(decoded, with_body, len(polls))
-    canonical = normalise(raw, captures)
+    raw = Raw.of(decoded)
+    if len(with_body) != len(polls):
+        raw = raw.numbered(with_body)
+    canonical = NORMALISERS[form](raw, captures)
     gated = gate(raw, canonical, context.settings)
     refusals = [unparsed(with_body[index], None, bodies[index], reason) for index, reason in decoded.failed.items()]
     bad: dict[int, int] = defaultdict(int)
@@ -123,28 +153,12 @@ def judge_rows(polls: Polls, context: Context) -> Judged:
         failed=pl.Series([failed.get(cap) for cap in range(len(polls))], dtype=pl.String),
         entity_count=pl.col("entity_count") + pl.Series([bad.get(cap, 0) for cap in range(len(polls))], dtype=pl.Int32),
     )
-    return Judged(polls, decoded, raw, messages, gated, refusals, bad)
+    return Judged(polls, messages, gated, refusals, bad, sum(map(len, raw.tables.values())))
 
 
 def _family(feeds: Mapping[str, Feed], feed_id: str) -> tuple[str, str]:
     feed = feeds.get(feed_id)
     return _UNKNOWN if feed is None else (feed.family, feed.timezone)
-
-
-def _numbered_by_poll(decoded: Decoded, with_body: list[int], polls: int) -> Raw:
-    """Give the decoder's tables with ``message_index`` counting polls, those without a body too."""
-    raw = Raw.of(
-        headers=decoded.headers,
-        replacement_periods=decoded.replacement_periods,
-        entities=decoded.entities,
-        trip_updates=decoded.trip_updates,
-        stop_time_updates=decoded.stop_time_updates,
-        vehicle_positions=decoded.vehicle_positions,
-    )
-    if len(with_body) == polls:
-        return raw
-    numbers = pl.Series("message_index", with_body, dtype=pl.Int32)
-    return Raw(*(frame.with_columns(numbers.gather(frame["message_index"])) for frame in raw))
 
 
 def transform(polls: Polls, context: Context, stream_of: StreamOf, rows: Rows) -> None:
@@ -155,13 +169,14 @@ def transform(polls: Polls, context: Context, stream_of: StreamOf, rows: Rows) -
     facts, steps, bases = _follow(judged, context, stream_of)
     gated, history = judged.gated, context.settings.history
     envelope = _envelope(judged)
-    rows.decoded_rows += sum(
-        len(frame) for name, frame in judged.raw._asdict().items() if name not in ("headers", "entities")
-    )
+    rows.decoded_rows += judged.decoded_rows
     accepted = [step.cap for step in steps]
     pictures: dict[str, pl.DataFrame] = {}
     for table in PICTURE_TABLES:
-        passed = gated.passed[table.name]
+        base = _base_rows(table.name, bases)
+        passed = gated.passed.get(table.name)
+        if passed is None or (passed.is_empty() and base is None and gated.refused[table.name].is_empty()):
+            continue
         _count(facts, table.name, "passed", passed["cap"])
         _count(facts, table.name, "quarantined", gated.refused[table.name]["cap"])
         pictures[table.name] = with_content_hash(table, _of_caps(passed, accepted, len(polls)))
@@ -171,7 +186,6 @@ def transform(polls: Polls, context: Context, stream_of: StreamOf, rows: Rows) -
                 removed_reason=pl.lit(None, pl.String),
             )
         else:
-            base = _base_rows(table.name, bases)
             kept = changes(pictures[table.name], base, steps, gated.refused[table.name])
         removed = kept["change_kind"] == "removed"
         _count(facts, table.name, "written", kept["cap"].filter(~removed))
@@ -253,9 +267,12 @@ def _of_caps(frame: pl.DataFrame, caps: list[int], polls: int) -> pl.DataFrame:
 
 
 def _base_rows(name: str, bases: list[tuple[int, Picture]]) -> pl.DataFrame | None:
-    if not bases:
-        return None
-    return pl.concat([picture.frames[name].with_columns(cap=pl.lit(number, pl.Int32)) for number, picture in bases])
+    frames = [
+        picture.frames[name].with_columns(cap=pl.lit(number, pl.Int32))
+        for number, picture in bases
+        if name in picture.frames
+    ]
+    return pl.concat(frames) if frames else None
 
 
 def _count(facts: list[CaptureFacts], table: str, what: str, caps: pl.Series) -> None:
@@ -273,7 +290,7 @@ def _keep_pictures(
         last[poll.feed_id, poll.origin] = step.cap
     for (feed_id, origin), cap in last.items():
         fact = facts[cap]
-        frames = {name: _of_one_cap(frame, cap) for name, frame in pictures.items()}
+        frames = {name: rows for name, frame in pictures.items() if len(rows := _of_one_cap(frame, cap))}
         stream = stream_of(feed_id, origin, fact.offset)
         stream.picture = Picture(fact.offset, fact.poll.fetched_at, fact.run, frames)
 

@@ -1,6 +1,7 @@
 """The gate: canonical rows → rows that pass, rows that are refused, findings counted.
 
-Decoded = passed + refused, per table and capture. A refused trip update takes its stop times with it.
+Decoded = passed + refused, per table and capture. A refused trip update takes its stop times with it, as every
+parent takes its parts.
 Keys of what passes are unique within a capture's picture.
 """
 
@@ -11,9 +12,9 @@ import polars as pl
 
 from thirdrail.model.records import Settings
 from thirdrail.model.rules import BIT, FLAG, REJECT, RULES, action
-from thirdrail.model.tables import PICTURE_TABLES, STOP_TIME_UPDATES, TRIP_UPDATES, VEHICLE_POSITIONS, Table
+from thirdrail.model.tables import BY_NAME, STOP_TIME_UPDATES, TRIP_UPDATES, VEHICLE_POSITIONS, Table
 from thirdrail.normalise.constant import constant
-from thirdrail.normalise.gtfs_realtime import Canonical, Raw
+from thirdrail.normalise.rows import Canonical, Raw
 from thirdrail.normalise.trips import SUBWAY
 from thirdrail.quality.keys import row_hashes
 
@@ -57,17 +58,17 @@ def gate(raw: Raw, canonical: Canonical, settings: Settings) -> Gated:
     """Judge every row of several captures. Pure; ``settings`` give the action of each rule per feed."""
     gated = Gated()
     actions = _Actions(settings, canonical.messages["feed_id"].to_list())
-    refused_trips: pl.Series | None = None
-    for table in PICTURE_TABLES:
-        frame = canonical.frames[table.name]
+    refused_parents: dict[str, pl.Series] = {}
+    for name, frame in canonical.frames.items():
+        table = BY_NAME[name]
         bits = frame["bits"] | _row_rules(table, frame, canonical.messages)
         refuse = _apply(bits, frame["cap"], actions, REJECT, gated)
-        if table is STOP_TIME_UPDATES and refused_trips is not None:
-            refuse = refuse | refused_trips.gather(raw.stop_time_updates["parent"])
+        if table.parent in refused_parents:
+            refuse = refuse | refused_parents[table.parent].gather(raw.tables[name]["parent"])
         keys = row_hashes(frame, table.key, KEY_SEED)
         refuse, bits = _refuse_repeated_keys(frame["cap"], keys, refuse, bits, gated)
-        if table is TRIP_UPDATES and refuse.any():
-            refused_trips = refuse
+        if refuse.any():
+            refused_parents[name] = refuse
         _split(table, frame, keys, bits, refuse, actions, gated)
     return gated
 

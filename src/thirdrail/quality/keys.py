@@ -20,8 +20,13 @@ def row_hashes(frame: pl.DataFrame, columns: Iterable[str], seed: int) -> pl.Ser
         column = frame[name]
         if column.null_count() == len(column):
             continue
-        hashed = column.hash(seed=seed + place)
+        hashed = _hashable(column).hash(seed=seed + place)
         if column.null_count():
             hashed = hashed.set(column.is_null(), 0)
         total = total ^ hashed
     return total.alias("hash")
+
+
+def _hashable(column: pl.Series) -> pl.Series:
+    """Give lists as text, which has a hash."""
+    return column.list.join("\x1f") if isinstance(column.dtype, pl.List) else column

@@ -69,9 +69,10 @@ MOMENTS: dict[str, dict[str, str]] = {
 
 def as_of_macro(table: Table) -> str:
     """Give the macro ``<table>_as_of(t)``."""
-    moments = MOMENTS[table.name]
+    moments = MOMENTS.get(table.name, {})
     assert set(moments) == set(table.names(Role.MOMENT)), table.name  # noqa: S101 - a declaration without its SQL
-    replaced = ", ".join(f"{sql} AS {name}" for name, sql in moments.items())
+    computed = ", ".join(f"{sql} AS {name}" for name, sql in moments.items())
+    replaced = f" REPLACE ({computed})" if computed else ""
     key = ", ".join(f"x.{name}" for name in table.key)
     return f"""
 CREATE MACRO {table.name}_as_of(t) AS TABLE
@@ -85,7 +86,7 @@ WITH newest AS (
         PARTITION BY x.feed_id, {key} ORDER BY x.capture_offset DESC, x.change_kind = 'removed'
     ) = 1
 )
-SELECT * REPLACE ({replaced}), isfinite(t) AND t - as_of_fetched_at > INTERVAL 30 MINUTE AS is_gap
+SELECT *{replaced}, isfinite(t) AND t - as_of_fetched_at > INTERVAL 30 MINUTE AS is_gap
 FROM newest
 WHERE change_kind <> 'removed'
 """

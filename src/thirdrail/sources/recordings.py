@@ -11,9 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from thirdrail.decode.gtfs_realtime import Decoded, decode, peek, refusal
+from thirdrail.decode.decoded import Decoded
+from thirdrail.decode.formats import DECODERS
+from thirdrail.decode.gtfs_realtime import peek
 from thirdrail.errors import DecodeError, NoInput, UsageError
-from thirdrail.model.feeds import Feed
+from thirdrail.model.feeds import GTFS_REALTIME, Feed
 
 BIGGEST_BODY = 256 << 20
 """Decompressed; the largest feed known is under 10 MB."""
@@ -133,9 +135,10 @@ def _described(path: Path) -> Recording:
     return Recording(path, path.stat().st_mtime_ns // 1_000, "file")
 
 
-def why_no_message(body: bytes) -> str | None:
-    """Give the reason why nothing of a body can be used; None when it is a feed message, if a damaged one."""
-    return None if refusal(body) is None else decode([body]).failed.get(0)
+def why_no_message(feed: Feed, body: bytes) -> str | None:
+    """Give the reason why nothing of a body can be used; None when it is in the feed's format, if damaged."""
+    decoder = DECODERS[feed.format]
+    return None if decoder.peek(body) is not None else decoder.decode([body]).failed.get(0)
 
 
 def refuse_other_family(feed: Feed, found: Iterable[Recording]) -> None:
@@ -144,29 +147,30 @@ def refuse_other_family(feed: Feed, found: Iterable[Recording]) -> None:
     Reads files until one can be judged.
 
     Raises:
-        UsageError: it holds alerts alone, or lacks the NYCT header that every subway feed has.
+        UsageError: it holds alerts and the feed has none, or the other way round, or it lacks the NYCT header that
+            every subway feed has.
         DecodeError: no file is a feed message at all; the first one's reason is given.
     """
     reasons: list[str] = []
     has_message = False
-    for recording, decoded in _decoded(found, reasons):
+    for recording, decoded in _decoded(feed, found, reasons):
         has_message = True
-        if len(decoded.entities):
+        if len(decoded.entities) and feed.format == GTFS_REALTIME:
             _check_family(feed, recording.path, decoded)
             return
     if reasons and not has_message:
         files = "the file is no" if len(reasons) == 1 else f"none of {len(reasons):,} files is a"
         raise DecodeError(
-            f"{files} GTFS-Realtime message: {reasons[0]}",
+            f"{files} message in the format {feed.format}: {reasons[0]}",
             hint="recordings are the feed's bytes as served, not a page about them",
         )
 
 
-def _decoded(found: Iterable[Recording], reasons: list[str]) -> Iterator[tuple[Recording, Decoded]]:
+def _decoded(feed: Feed, found: Iterable[Recording], reasons: list[str]) -> Iterator[tuple[Recording, Decoded]]:
     """Give what decodes; why the others do not is added to ``reasons``."""
     for recording in found:
         try:
-            decoded = decode([recording.body()])
+            decoded = DECODERS[feed.format].decode([recording.body()])
         except NoInput as error:
             reasons.append(str(error))
             continue
@@ -179,13 +183,16 @@ def _decoded(found: Iterable[Recording], reasons: list[str]) -> Iterator[tuple[R
 def _check_family(feed: Feed, path: Path, decoded: Decoded) -> None:
     entities = decoded.entities
     held = {name: pc.sum(entities.column(f"has_{name}")).as_py() or 0 for name in ("trip_update", "vehicle", "alert")}
-    if not held["trip_update"] and not held["vehicle"]:
+    moving = held["trip_update"] + held["vehicle"]
+    if feed.family == "alerts" and not held["alert"]:
+        raise UsageError(f"{path} holds {moving:,} trips and vehicles and no alerts: it is no recording of {feed.id}")
+    if feed.family != "alerts" and not moving:
         raise UsageError(
             f"{path} holds {held['alert']:,} alerts and no trips or vehicles: it is no recording of {feed.id}",
-            hint="alerts are not taken in by this version",
+            hint="take it in as alerts: --feed alerts_all",
         )
     if feed.family == "subway" and decoded.headers.column("mta_version")[0].as_py() is None:
         raise UsageError(
             f"{path} lacks the NYCT header that every subway feed has: it is no recording of {feed.id}",
-            hint="railroads, buses and other agencies are not taken in by this version",
+            hint="feeds and what they hold: thirdrail feeds list",
         )

@@ -1,0 +1,62 @@
+"""Elevators and escalators: what is out of service, and what there is."""
+
+from thirdrail.model.tables.declaration import CHANGE, ENTITY, ENVELOPE, FLAGS, Column, Table
+
+ELEVATOR_OUTAGES = Table(
+    "elevator_outages",
+    "elevators and escalators out of service, now or soon: one row per outage that is new or differs",
+    (
+        *ENVELOPE,
+        *ENTITY,
+        *CHANGE,
+        Column("equipment_id", "string", "as sent: EL290X, ES…", required=True, wire="equipment"),
+        Column("outage_at_raw", "string", "as sent: local time of New York", required=True, wire="outagedate"),
+        Column("outage_at", "timestamptz", "since when"),
+        Column("estimated_return_raw", "string", "as sent", wire="estimatedreturntoservice"),
+        Column("estimated_return_at", "timestamptz", "until when, by the MTA's estimate"),
+        Column("equipment_type", "string", "EL elevator, ES escalator", wire="equipmenttype"),
+        Column("station_name", "string", "as sent", wire="station"),
+        Column("borough", "string", "as sent", wire="borough"),
+        Column("train_lines", "list<string>", "as sent, taken apart at the slashes", wire="trainno"),
+        Column("serving", "string", "from where to where", wire="serving"),
+        Column("is_ada", "boolean", "part of an accessible way", wire="ADA"),
+        Column("reason", "string", "as sent", wire="reason"),
+        Column("is_upcoming", "boolean", "planned, not yet out of service", required=True, wire="isupcomingoutage"),
+        Column("is_maintenance", "boolean", "as sent; no longer used by the MTA", wire="ismaintenanceoutage"),
+        FLAGS,
+    ),
+    key=("equipment_id", "outage_at_raw", "is_upcoming"),
+    sort=("equipment_id", "outage_at", "capture_offset"),
+)
+
+ELEVATOR_EQUIPMENT = Table(
+    "elevator_equipment",
+    "every elevator and escalator: one row per piece that is new or differs",
+    (
+        *ENVELOPE,
+        *ENTITY,
+        *CHANGE,
+        Column("equipment_id", "string", "as sent", required=True, wire="equipmentno"),
+        Column("equipment_type", "string", "EL elevator, ES escalator", wire="equipmenttype"),
+        Column("station_name", "string", "as sent", wire="station"),
+        Column("borough", "string", "as sent", wire="borough"),
+        Column("station_complex_id", "string", "as sent", wire="stationcomplexid"),
+        Column("station_mrns", "list<string>", "taken apart at the slashes", wire="elevatormrn"),
+        Column("gtfs_stop_ids", "list<string>", "stations of the subway's GTFS", wire="elevatorsgtfsstopid"),
+        Column("train_lines", "list<string>", "taken apart at the slashes", wire="trainno"),
+        Column("lines_served", "list<string>", "taken apart at the slashes", wire="linesservedbyelevator"),
+        Column("serving", "string", "from where to where", wire="serving"),
+        Column("short_description", "string", "as sent", wire="shortdescription"),
+        Column("is_ada", "boolean", "part of an accessible way", wire="ADA"),
+        Column("is_active", "boolean", "as sent", wire="isactive"),
+        Column("is_non_nyct", "boolean", "looked after by somebody else", wire="nonNYCT"),
+        Column("next_ada_north_mrn", "string", "next accessible station northbound", wire="nextadanorth"),
+        Column("next_ada_south_mrn", "string", "next accessible station southbound", wire="nextadasouth"),
+        Column("redundant", "int", "others that serve the same way", wire="redundant"),
+        Column("bus_connections", "string", "as sent", wire="busconnections"),
+        Column("alternative_route", "string", "how to go without it", wire="alternativeroute"),
+        FLAGS,
+    ),
+    key=("equipment_id",),
+    sort=("equipment_id", "capture_offset"),
+)

@@ -1,0 +1,51 @@
+"""Times written as text → instants: ISO 8601 with an offset, and American local times."""
+
+import polars as pl
+
+from thirdrail.normalise.constant import constant
+from thirdrail.normalise.times import EARLIEST, INSTANT, LATEST, Instants
+
+_SECOND_US = 1_000_000
+
+
+def iso_instants(texts: pl.Series) -> Instants:
+    """Give the instants of ISO 8601 texts with an offset; ``impossible`` marks those unreadable or out of range."""
+    return _judged(texts, _parsed(texts, "%+"))
+
+
+def _parsed(texts: pl.Series, form: str) -> pl.Series:
+    if texts.null_count() == len(texts):
+        return constant(None, len(texts), INSTANT)
+    return texts.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False)
+
+
+def _judged(texts: pl.Series, values: pl.Series) -> Instants:
+    seconds = values.dt.timestamp("us") // _SECOND_US
+    outside = ((seconds < EARLIEST) | (seconds > LATEST)).fill_null(value=False)
+    odd = outside | (values.is_null() & texts.is_not_null() & (texts.str.strip_chars() != "").fill_null(value=False))
+    if not odd.any():
+        return Instants(values.cast(INSTANT), None, None)
+    return Instants(values.set(outside, None).cast(INSTANT), None, odd)
+
+
+class LocalTimes:
+    """Local times of several zones as instants.
+
+    ``values``: the earlier of two when the hour comes twice; ``twice`` marks those, ``odd`` the unreadable.
+    """
+
+    def __init__(self, texts: pl.Series, zones: pl.Series, form: str) -> None:
+        clean = texts.str.strip_chars().str.replace_all(r"\s+", " ")
+        naive = clean.str.to_datetime(form, time_unit="us", strict=False)
+        self.values = constant(None, len(texts), INSTANT)
+        later = self.values
+        for zone in zones.unique().to_list():
+            here = zones == zone
+            early, late = (
+                naive.dt.replace_time_zone(zone, ambiguous=which, non_existent="null").dt.convert_time_zone("UTC")
+                for which in ("earliest", "latest")
+            )
+            self.values = early.zip_with(here, self.values)
+            later = late.zip_with(here, later)
+        self.twice = (self.values != later).fill_null(value=False)
+        self.odd = self.values.is_null() & (clean != "").fill_null(value=False)
