@@ -107,7 +107,10 @@ def _child(address: str, data: Path, seconds: float, interval: float) -> None:
     began = time.monotonic()
     with app.writing(data, config, clock) as work:
         run = Run(
-            work, tuple(_rebased(feed, address) for feed in polled(config, list(ROUTES))), clock, lambda _text: None
+            work,
+            tuple(_rebased(feed, address) for feed in polled(config, list(ROUTES), environment={})),
+            clock,
+            lambda _text: None,
         )
         stopping = threading.Event()
         threading.Timer(seconds, stopping.set).start()

@@ -3,23 +3,26 @@
 No file is needed: every key has a default, with its reason beside it. Secrets never stand here.
 """
 
+import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from textwrap import wrap
 from typing import Annotated, Literal
+from zoneinfo import available_timezones
 
 import msgspec
 from msgspec import Meta
 
 from thirdrail.errors import ConfigError
 from thirdrail.model.feeds import BY_ID as FEEDS
-from thirdrail.model.feeds import ON, Feed, feed_taken_in
+from thirdrail.model.feeds import FORMATS, Feed, feed
 from thirdrail.model.rules import ACTIONS
 from thirdrail.model.rules import BY_ID as RULES
 
 Action = Literal["reject", "flag", "info"]
+_FEED_ID = re.compile(r"[a-z0-9_]{1,60}")
 
 
 class SpoolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -62,13 +65,21 @@ class PollerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
 
 class FeedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One feed, where it is to differ from its declaration."""
+    """One feed: where it is to differ from its declaration, or all of one that is not declared."""
 
-    enabled: Annotated[bool, Meta(description="false leaves the feed out of `run`")] = True
-    url: Annotated[str, Meta(description="another address, sent as it stands")] = ""
+    enabled: Annotated[
+        bool | None, Meta(description="false leaves the feed out of `run`, true takes in one that is left out")
+    ] = None
+    url: Annotated[str, Meta(description="the address, sent as it stands")] = ""
     interval_seconds: Annotated[
         Annotated[float, Meta(ge=1)] | None, Meta(description="between two polls; the declared one by default")
     ] = None
+    format: Annotated[Literal["", *FORMATS], Meta(description="how bodies are written; gtfs-realtime by default")] = ""  # type: ignore[valid-type]
+    timezone: Annotated[str, Meta(description="zone of the service day; UTC for feeds that are not the MTA's")] = ""
+    meaning: Annotated[str, Meta(description="what it carries, for people")] = ""
+    headers: Annotated[dict[str, str], Meta(description="sent with every request; no secrets")] = {}
+    key_env: Annotated[str, Meta(description="environment variable that holds the key")] = ""
+    key_header: Annotated[str, Meta(description="header that carries the key; the query parameter key by default")] = ""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -97,7 +108,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         dict[str, FeedConfig],
         Meta(
             description="by feed id: `enabled`, `url`, `interval_seconds` (seconds between two polls, from 1), "
-            "where they are to differ from the declaration (`thirdrail feeds list`)"
+            "`format`, `timezone`, `meaning`, `headers`, `key_env`, `key_header`, where they are to differ from the "
+            "declaration (`thirdrail feeds list`); an id that is not declared is another feed, with a `url` of its own"
         ),
     ] = {}
     severities: Annotated[
@@ -123,7 +135,7 @@ def load(path: Path | None) -> Config:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is no TOML: {error}") from error
-    _check_severities(raw.get("severities"), path)
+    _check_severities(raw.get("severities"), raw.get("feeds"), path)
     _check_feeds(raw.get("feeds"), path)
     try:
         return msgspec.convert(raw, Config)
@@ -144,51 +156,88 @@ def _readable(message: str) -> str:
     return f"{where}: {text[:1].lower()}{text[1:]}" if where else text
 
 
-def polled(config: Config, only: Sequence[str] = ()) -> tuple[Feed, ...]:
+def known_feeds(config: Config) -> dict[str, Feed]:
+    """Give every feed, as configured: those declared, then those that only the configuration knows."""
+    declared = {feed.id: _as_configured(feed, config.feeds.get(feed.id, FeedConfig())) for feed in FEEDS.values()}
+    own = {name: _as_configured(_blank(name), each) for name, each in config.feeds.items() if name not in FEEDS}
+    return declared | own
+
+
+def feed_of(config: Config, feed_id: str) -> Feed:
+    """Give a feed as configured.
+
+    Raises:
+        UnknownFeed: with the nearest names that exist.
+    """
+    return feed(feed_id, known_feeds(config).values())
+
+
+def polled(config: Config, only: Sequence[str] = (), *, environment: Mapping[str, str]) -> tuple[Feed, ...]:
     """Give the feeds to poll, as configured; ``only`` names some of them.
 
     Raises:
-        UnknownFeed, FeedOff: of those named.
+        UnknownFeed: of those named.
         ConfigError: nothing is left.
     """
-    wanted = [feed_taken_in(feed_id) for feed_id in only] or ON
-    found = tuple(as_configured(feed, config) for feed in wanted if only or _of(feed, config).enabled)
+    known = known_feeds(config)
+    if only:
+        return tuple(feed(feed_id, known.values()) for feed_id in only)
+    found = tuple(each for each in known.values() if not why_left_out(each, config, environment))
     if not found:
         raise ConfigError("no feed is left to poll: every one is switched off", hint="feeds.<id>.enabled")
     return found
 
 
-def as_configured(feed: Feed, config: Config) -> Feed:
-    """Give a feed with its configured address and interval."""
-    own = _of(feed, config)
-    return msgspec.structs.replace(
-        feed, url=own.url or feed.url, interval_seconds=own.interval_seconds or feed.interval_seconds
-    )
+def why_left_out(feed: Feed, config: Config, environment: Mapping[str, str]) -> str:
+    """Give the reason why `run` does not poll a feed unless it is named; empty for those that it polls."""
+    own = config.feeds.get(feed.id)
+    if own is not None and own.enabled is not None:
+        return "" if own.enabled else "switched off in the configuration"
+    if feed.needs_key and not environment.get(feed.key_env):
+        return f"gives nothing without a key: set {feed.key_env}"
+    return f"all of it is in {feed.covered_by}" if feed.covered_by else ""
 
 
-def _of(feed: Feed, config: Config) -> FeedConfig:
-    return config.feeds.get(feed.id, FeedConfig())
+def _blank(name: str) -> Feed:
+    return Feed(id=name, family="other", url="", meaning="from the configuration", timezone="UTC")
+
+
+def _as_configured(feed: Feed, own: FeedConfig) -> Feed:
+    given = {
+        name: value
+        for name in ("url", "interval_seconds", "format", "timezone", "meaning", "headers", "key_env", "key_header")
+        if (value := getattr(own, name))
+    }
+    return msgspec.structs.replace(feed, **given)
 
 
 def _check_feeds(feeds: object, path: Path) -> None:
-    """Refuse feeds that there are not, and to switch on those that this version cannot take in."""
+    """Refuse feeds of which no address is known, and zones that there are not; the rest is checked with all else."""
     for feed_id, own in feeds.items() if isinstance(feeds, dict) else ():
-        if feed_id not in FEEDS:
+        if not isinstance(own, dict):
+            continue
+        if feed_id not in FEEDS and "url" not in own:
             near = get_close_matches(feed_id, FEEDS, n=3, cutoff=0.4)
-            hint = f"did you mean {', '.join(near)}?" if near else "thirdrail feeds list shows them"
-            raise ConfigError(f"{path}: feeds.{feed_id}: no feed has this id", hint=hint)
-        if FEEDS[feed_id].off and isinstance(own, dict) and own.get("enabled") is True:
-            raise ConfigError(f"{path}: feeds.{feed_id}.enabled: {FEEDS[feed_id].off}")
+            hint = f"did you mean {', '.join(near)}?" if near else "thirdrail feeds list shows those declared"
+            raise ConfigError(f"{path}: feeds.{feed_id}: no feed has this id, and it has no url of its own", hint=hint)
+        if not _FEED_ID.fullmatch(feed_id):
+            raise ConfigError(f"{path}: feeds.{feed_id}: an id is of small letters, digits and underscores")
+        zone = own.get("timezone", "UTC")
+        if zone not in available_timezones():
+            raise ConfigError(
+                f"{path}: feeds.{feed_id}.timezone: no zone is called {zone!r}", hint="as in America/New_York"
+            )
 
 
-def _check_severities(severities: object, path: Path) -> None:
+def _check_severities(severities: object, feeds: object, path: Path) -> None:
     """Refuse feeds, rules and actions that there are not; their tables' shape is checked with the rest."""
-    for feed, actions in severities.items() if isinstance(severities, dict) else ():
-        if feed != "*" and feed not in FEEDS:
-            hint = f'"*" for all, or one of {", ".join(FEEDS)}'
-            raise ConfigError(f"{path}: severities.{feed}: no feed has this id", hint=hint)
+    known = {*FEEDS, *(feeds if isinstance(feeds, dict) else ())}
+    for feed_id, actions in severities.items() if isinstance(severities, dict) else ():
+        if feed_id != "*" and feed_id not in known:
+            hint = f'"*" for all, or one of {", ".join(sorted(known))}'
+            raise ConfigError(f"{path}: severities.{feed_id}: no feed has this id", hint=hint)
         for rule, action in actions.items() if isinstance(actions, dict) else ():
-            place = f"{path}: severities.{feed}.{rule}"
+            place = f"{path}: severities.{feed_id}.{rule}"
             if rule not in RULES:
                 raise ConfigError(f"{place}: no rule has this id", hint=f"rules: {', '.join(RULES)}")
             if RULES[rule].fixed:

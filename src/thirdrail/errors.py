@@ -5,7 +5,6 @@
     ThirdRailError
     ├── UsageError                  the command or the configuration is wrong (exit 2)
     │   ├── UnknownFeed             the feed id is not declared; nearest names are offered
-    │   ├── FeedOff                 the feed is declared, but this version cannot take it in
     │   ├── BadDuration             "5 parsecs" is no duration
     │   ├── BadTime                 a time without zone, or no time at all
     │   ├── ConfigError             a key or value of the configuration, with its path
@@ -66,10 +65,6 @@ class UsageError(ThirdRailError):
 
 class UnknownFeed(UsageError):
     """No feed of this id is declared."""
-
-
-class FeedOff(UsageError):
-    """A declared feed that this version does not take in; the reason is named."""
 
 
 class BadDuration(UsageError):

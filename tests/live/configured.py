@@ -4,7 +4,7 @@ from pathlib import Path
 
 from thirdrail.city.lines import ROUTES
 from thirdrail.city.server import CityServer
-from thirdrail.model.feeds import ON
+from thirdrail.model.feeds import FEEDS
 
 
 def configured(path: Path, city: CityServer, *, interval: float = 1, port: int | None = None, **keys: object) -> Path:
@@ -18,6 +18,6 @@ def configured(path: Path, city: CityServer, *, interval: float = 1, port: int |
         if port is not None:
             url = url.replace(city.url, f"http://127.0.0.1:{port}")
         lines += [f"[feeds.{feed_id}]", f'url = "{url}"', f"interval_seconds = {interval}"]
-    lines += [f"[feeds.{feed.id}]\nenabled = false" for feed in ON if feed.id not in ROUTES]
+    lines += [f"[feeds.{feed.id}]\nenabled = false" for feed in FEEDS if feed.id not in ROUTES]
     path.write_text("\n".join(lines))
     return path

@@ -88,7 +88,7 @@ def test_every_fault_that_was_injected_is_found_under_its_name_and_nowhere_else(
     ) as city:
         config = load(configured(tmp_path / "run.toml", city, history="every_poll", commit_interval_seconds=1))
         with app.writing(tmp_path / "data", config, clock, kinds=(SIMULATED,)) as work:
-            run = Run(work, polled(config), clock, said.append, trust_environment=False)
+            run = Run(work, polled(config, environment={}), clock, said.append, trust_environment=False)
             stopping, began = Event(), time.monotonic()
             run.until_stopped(stopping, lambda: stopping.set() if time.monotonic() - began > SECONDS else None)
             polls = [(e.offset, e.record) for e in work.log.headers(0, 100_000) if isinstance(e.record, Poll)]

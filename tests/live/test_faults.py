@@ -154,7 +154,7 @@ def test_a_clock_two_days_ahead_and_two_hours_back_loses_nothing(tmp_path: Path)
     with CityServer(seed=1) as city:
         config = load(configured(tmp_path / "run.toml", city, interval=1, commit_interval_seconds=0.5))
         with app.writing(tmp_path / "d", config, clock, kinds=(LIVE,)) as work:
-            run = Run(work, polled(config), clock, said.append, trust_environment=False)
+            run = Run(work, polled(config, environment={}), clock, said.append, trust_environment=False)
             stopping = threading.Event()
             moves = iter([(3.0, 2 * DAY_S), (6.0, -7_200.0), (9.0, 0.0)])
             run.until_stopped(stopping, mover(clock, moves, stopping))

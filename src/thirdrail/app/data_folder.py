@@ -10,7 +10,7 @@ from thirdrail import __version__
 from thirdrail.config import Config
 from thirdrail.errors import DataFolderError, DataFolderMoved, DiskFull, NoDataYet
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 STAMP = "thirdrail.json"
 LIVE, SIMULATED = "live", "simulated"
 GIB = 1 << 30
@@ -104,6 +104,12 @@ def _checked_stamp(path: Path, kinds: tuple[str, ...]) -> str:
             f"{path} was written by a newer version ({stamp.get('created_by')}, format {version}; "
             f"this one knows {FORMAT_VERSION})",
             hint="use that version, or another --data folder",
+        )
+    if version < FORMAT_VERSION:
+        raise DataFolderError(
+            f"{path} was written by an older version ({stamp.get('created_by')}, format {version}; "
+            f"this one writes {FORMAT_VERSION} and does not convert it)",
+            hint="`captures export` with the older version, then `replay` into another folder",
         )
     if Path(home) != path.absolute() and not (Path(home).exists() and Path(home).samefile(path)):
         raise DataFolderMoved(

@@ -86,7 +86,7 @@ def status(path: Path, config: Config, clock: Clock) -> Status:
             disk_free_bytes=space.free,
             disk_reserve_bytes=space.reserve,
             is_paused=space.shortage is not None,
-            feeds=_feeds(recent, [feed.id for feed in polled(config)], now),
+            feeds=_feeds(recent, [feed.id for feed in polled(config, environment=os.environ)], now),
         )
     finally:
         log.close()

@@ -10,10 +10,11 @@ from pyiceberg.exceptions import NoSuchTableError
 
 from thirdrail.app.data_folder import LIVE, DataFolder, check_disk
 from thirdrail.capturelog.spool import PARTITION, Spool
-from thirdrail.config import Config
+from thirdrail.config import Config, known_feeds
 from thirdrail.errors import PositionUnknown
+from thirdrail.model.feeds import BY_ID, Feed
 from thirdrail.model.ports import Clock
-from thirdrail.model.records import Record, Settings
+from thirdrail.model.records import FeedSettings, Record, Settings
 from thirdrail.model.tables import NAMESPACE, TABLES
 from thirdrail.observe.clock import SystemClock
 from thirdrail.pipeline.loop import Limits, Pipeline, StepResult, give_memory_back
@@ -21,8 +22,18 @@ from thirdrail.sinks.iceberg.catalog import open_catalog
 from thirdrail.sinks.iceberg.positions import current_positions
 from thirdrail.sinks.iceberg.sink import IcebergSink
 
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
 """Rises when the same bytes give other rows."""
+
+
+def configured_feeds(config: Config) -> dict[str, FeedSettings]:
+    """Give what decides the rows of the feeds that are not as declared."""
+
+    def facts(feed: Feed) -> FeedSettings:
+        return FeedSettings(family=feed.family, format=feed.format, timezone=feed.timezone)
+
+    known = known_feeds(config)
+    return {name: facts(feed) for name, feed in known.items() if name not in BY_ID or facts(feed) != facts(BY_ID[name])}
 
 
 def never() -> bool:
@@ -50,6 +61,7 @@ class Writing:
             history=history or self.config.history,
             severities={feed: dict(actions) for feed, actions in self.config.severities.items()},
             pipeline_version=PIPELINE_VERSION,
+            feeds=configured_feeds(self.config),
         )
         if self.log.settings_before(PARTITION, self.log.end(PARTITION)) != wanted:
             self.append([(wanted, None)])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 
+from thirdrail.city.lines import ROUTES
 from thirdrail.city.messages import Message, body, header_time, message
 
 FROZEN_S = 600
@@ -48,6 +49,8 @@ Fault = Callable[[int, str, int], Delivery]
 def chosen(rates: Mapping[str, float], seed: int, feed_id: str, poll: int, at: int) -> str | None:
     """Give the fault of a poll: the first of those whose chance falls; None for most polls."""
     for name, rate in rates.items():
+        if not applies(name, feed_id):
+            continue
         # A feed stays frozen for ten minutes, so the chance is of those, not of the poll.
         turn = at // FROZEN_S if name == "frozen" else poll
         digest = blake2b(repr((seed, name, feed_id, turn)).encode(), digest_size=8).digest()
@@ -58,8 +61,9 @@ def chosen(rates: Mapping[str, float], seed: int, feed_id: str, poll: int, at: i
 
 def _changed(change: Callable[[Message, int], None]) -> Fault:
     def fault(seed: int, feed_id: str, at: int) -> Delivery:
-        found = message(seed, feed_id, header_time(at))
-        change(found, header_time(at))
+        edition = header_time(feed_id, at)
+        found = message(seed, feed_id, edition)
+        change(found, edition)
         return Delivery(found.SerializeToString())
 
     return fault
@@ -159,6 +163,17 @@ FAULTS: dict[str, Fault] = {
     "gzip_bomb": lambda *_: Delivery(_bomb_bytes(), packed=True),
 }
 """Name → what it serves instead of the feed."""
+
+
+_TRAINS_ALONE = ("twin_trip_ids", "zombie", "future_vehicle", "millisecond_stamps")
+_WITH_A_HEADER = ("header_backwards", "stale_replica", "hollow")
+
+
+def applies(name: str, feed_id: str) -> bool:
+    """Tell whether a fault can be made of a feed: what changes trains needs trains, what changes a header a header."""
+    if name in _TRAINS_ALONE:
+        return feed_id in ROUTES
+    return name not in _WITH_A_HEADER or not feed_id.startswith(("ene_", "siri_"))
 
 
 def delivered(name: str | None, seed: int, feed_id: str, at: int) -> Delivery:

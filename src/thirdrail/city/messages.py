@@ -1,15 +1,19 @@
 """A feed's message at a moment, as the MTA publishes it."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from google.protobuf import message_factory
 
+from thirdrail.city import buses, notices, railroads
+from thirdrail.city.fleet import BUSES
 from thirdrail.city.lines import A_DIVISION, ROUTES
 from thirdrail.city.trains import City, Trip
 from thirdrail.decode.wire_schema import feed_message
 
 GRID_S = 15
+VEHICLES, SIRI = "bus_vehicle_positions", "siri_vehicles"
 REPLACED_S = 1_800
 _NORTH, _SOUTH = 1, 3
 _INCOMING_AT, _STOPPED_AT = 0, 1
@@ -19,23 +23,57 @@ Message = Any
 """A generated protobuf class has no static type."""
 
 
-def header_time(at: int) -> int:
-    """Give the header's time of what is published at a moment: the common 15-second grid."""
-    return at // GRID_S * GRID_S
+_GRIDS = {BUSES: buses.GRID_S, VEHICLES: buses.GRID_S, SIRI: GRID_S, "lirr": railroads.GRID_S, "mnr": railroads.GRID_S}
+"""Feed id → seconds between two editions; all others keep to the subway's."""
+
+_OTHER_THAN_PROTOBUF: dict[str, Callable[[int, int], bytes]] = {
+    SIRI: buses.siri_vehicles,
+    "ene_current": lambda seed, at: notices.outages(seed, at, upcoming=False),
+    "ene_upcoming": lambda seed, at: notices.outages(seed, at, upcoming=True),
+    "ene_equipments": lambda _seed, _at: notices.equipment(),
+}
+
+
+def header_time(feed_id: str, at: int) -> int:
+    """Give the time of the edition that is published at a moment: each producer keeps to a grid of its own."""
+    grid_s = _GRIDS.get(feed_id, GRID_S)
+    return at // grid_s * grid_s
 
 
 def body(seed: int, feed_id: str, at: int) -> bytes:
-    """Give the bytes of a feed at a moment (POSIX seconds); the same within one step of the grid."""
-    return _body(seed, feed_id, header_time(at))
+    """Give the bytes of a feed at a moment (POSIX seconds); the same within one step of its grid."""
+    return _body(seed, feed_id, header_time(feed_id, at))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=48)
 def _body(seed: int, feed_id: str, at: int) -> bytes:
-    return bytes(message(seed, feed_id, at).SerializeToString())
+    other = _OTHER_THAN_PROTOBUF.get(feed_id)
+    return bytes(message(seed, feed_id, at).SerializeToString()) if other is None else other(seed, at)
 
 
 def message(seed: int, feed_id: str, at: int) -> Message:
-    """Give the message whose header has this time."""
+    """Give the message of the edition of this time, of a feed in protobuf."""
+    return _subway(seed, feed_id, at) if feed_id in ROUTES else _other(seed, feed_id, at)
+
+
+def _other(seed: int, feed_id: str, at: int) -> Message:
+    """Give the message of a feed that is not the subway's."""
+    found: Message = _FEED_MESSAGE()
+    found.header.gtfs_realtime_version = {"mnr": "1", BUSES: "1.0", VEHICLES: "1.0"}.get(feed_id, "2.0")
+    found.header.timestamp = railroads.header_at(feed_id, at) if feed_id in railroads.FEEDS else at
+    if feed_id == BUSES:
+        buses.add_trip_updates(found, seed, at)
+    elif feed_id == VEHICLES:
+        buses.add_vehicles(found, seed, at)
+    elif feed_id in railroads.FEEDS:
+        railroads.add_trains(found, feed_id, seed, at)
+    else:
+        found.header.mta.version = "1.0"
+        notices.add_alerts(found, seed, at)
+    return found
+
+
+def _subway(seed: int, feed_id: str, at: int) -> Message:
     found: Message = _FEED_MESSAGE()
     found.header.gtfs_realtime_version = "1.0"
     found.header.timestamp = at

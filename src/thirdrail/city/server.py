@@ -12,16 +12,22 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from thirdrail.city.faults import NO_SUCH_KEY, Delivery, chosen, delivered
-from thirdrail.city.lines import ROUTES
-from thirdrail.model.feeds import BY_ID
+from thirdrail.city.messages import SIRI
+from thirdrail.city.railroads import ELSEWHERE
+from thirdrail.model.feeds import BY_ID, FEEDS
 
 _GZIP_LEVEL = 1
-_PATHS = {urlsplit(BY_ID[feed_id].url).path: feed_id for feed_id in ROUTES}
+SERVED: tuple[str, ...] = tuple(feed.id for feed in FEEDS if not feed.covered_by)
+"""Every feed that holds something of its own."""
+
+_PATHS = {urlsplit(BY_ID[feed_id].url).path: feed_id for feed_id in SERVED} | {f"/{ELSEWHERE}/gtfs-rt": ELSEWHERE}
+_FLEET_AGAIN_S = 29.5
+_ASKED_TOO_OFTEN = Delivery(b"<Siri><ErrorCondition/></Siri>", status=417, content_type="application/xml")
 _WRONG_PATH = Delivery(b'{"message":"Missing Authentication Token"}', status=403, content_type="application/json")
 
 
 class CityServer:
-    """Serves the eight subway feeds until closed; a context manager.
+    """Serves every feed of the MTA, and one of another agency, until closed; a context manager.
 
     ``speed`` n lets the city's time run n times as fast from the start on, so headers run ahead of the wall clock.
     ``journal`` gets one JSON line per answer. ``clock`` gives POSIX seconds; a test may bring its own.
@@ -41,6 +47,7 @@ class CityServer:
         self._began = clock()
         self._journal = None if journal is None else journal.open("a")
         self._polls: dict[str, int] = {}
+        self._fleet_asked = float("-inf")
         self._lock = threading.Lock()
         self.closing = threading.Event()
         city = self
@@ -76,7 +83,10 @@ class CityServer:
 
     def url_of(self, feed_id: str) -> str:
         """The address of a feed, its ``%2F`` kept."""
-        return self.url + urlsplit(BY_ID[feed_id].url).path
+        if feed_id == ELSEWHERE:
+            return f"{self.url}/{ELSEWHERE}/gtfs-rt"
+        parts = urlsplit(BY_ID[feed_id].url)
+        return f"{self.url}{parts.path}{'?' if parts.query else ''}{parts.query}"
 
     def now(self) -> float:
         """The city's time (POSIX seconds)."""
@@ -93,12 +103,22 @@ class CityServer:
         if feed_id is None:
             return Delivery(NO_SUCH_KEY, content_type="application/xml") if "%2F" in path else _WRONG_PATH
         at = self.now()
+        if feed_id == SIRI and self._is_too_soon():
+            self._note(feed_id, -1, at, "asked_too_often", _ASKED_TOO_OFTEN)
+            return _ASKED_TOO_OFTEN
         with self._lock:
             poll = self._polls[feed_id] = self._polls.get(feed_id, -1) + 1
             fault = chosen(self._faults, self.seed, feed_id, poll, int(at))
         delivery = delivered(fault, self.seed, feed_id, int(at))
         self._note(feed_id, poll, at, fault, delivery)
         return delivery
+
+    def _is_too_soon(self) -> bool:
+        """Tell whether SIRI's whole fleet was asked for within the last 30 s of this machine's time."""
+        with self._lock:
+            now, before = self._clock(), self._fleet_asked
+            self._fleet_asked = now
+        return now - before < _FLEET_AGAIN_S
 
     def _note(self, feed_id: str, poll: int, at: float, fault: str | None, delivery: Delivery) -> None:
         facts = {

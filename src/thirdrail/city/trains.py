@@ -12,12 +12,14 @@ from itertools import pairwise
 from random import Random
 from zoneinfo import ZoneInfo
 
+from thirdrail.city.fleet import BUSES, fleet
 from thirdrail.city.lines import A_DIVISION, DWELL_S, PLANNED_AHEAD_S, Line, lines
 
 NEW_YORK = ZoneInfo("America/New_York")
 ASSIGNED_AHEAD_S = 120
 REESTIMATED_EVERY_S = 30
 LINGERS_S = 20
+BUS_AHEAD_S = 60
 _SLOWEST = 2.0
 _HOLD_CHANCE, _HOLD_S = 0.012, (60, 400)
 _REROUTED, _SHORT = 0.03, 0.05
@@ -39,13 +41,19 @@ class Trip:
     seed: int
 
     @property
+    def ahead_s(self) -> int:
+        """How long before its departure the trip is listed: a bus just before, a train by the half hour."""
+        return BUS_AHEAD_S if self.line.feed_id == BUSES else PLANNED_AHEAD_S
+
+    @property
     def direction(self) -> str:
         """``N`` or ``S``."""
         return self.line.direction
 
     def stop_id(self, place: int) -> str:
         """The platform of a stop."""
-        return f"{self.stations[place]}{self.line.direction}"
+        is_subway = self.line.direction in "NS"
+        return f"{self.stations[place]}{self.line.direction}" if is_subway else self.stations[place]
 
     def next_stop(self, at: int) -> int:
         """Place of the first stop that the train has not left."""
@@ -94,19 +102,23 @@ class City:
 
     def trips(self, feed_id: str, at: int) -> list[Trip]:
         """Give the trips that a feed lists at a moment, in a stable order."""
-        return [trip for line in lines()[feed_id] for trip in self._of_line(line, at)]
+        return [trip for line in _lines_of(feed_id) for trip in self._of_line(line, at)]
 
     def ran(self, feed_id: str, start: int, end: int) -> Iterator[Trip]:
         """Give the trips with anything to tell between two moments."""
-        for line in lines()[feed_id]:
+        for line in _lines_of(feed_id):
             for number in _numbers(line, start, end):
                 yield _trip(self.seed, line, number)
 
     def _of_line(self, line: Line, at: int) -> Iterator[Trip]:
         for number in _numbers(line, at, at):
             trip = _trip(self.seed, line, number)
-            if trip.origin_s - PLANNED_AHEAD_S <= at < trip.actual[-1][0] + LINGERS_S:
+            if trip.origin_s - trip.ahead_s <= at < trip.actual[-1][0] + LINGERS_S:
                 yield trip
+
+
+def _lines_of(feed_id: str) -> tuple[Line, ...]:
+    return lines()[feed_id] if feed_id in lines() else fleet()[feed_id]
 
 
 def _numbers(line: Line, start: int, end: int) -> range:
@@ -119,7 +131,7 @@ def _number_of(*parts: object) -> int:
     return int.from_bytes(blake2b(repr(parts).encode(), digest_size=6).digest(), "big")
 
 
-@lru_cache(maxsize=30_000)
+@lru_cache(maxsize=40_000)
 def _trip(seed: int, line: Line, number: int) -> Trip:
     """Give a trip by its number: the same for ever."""
     own = _number_of(seed, line.route_id, line.direction, number)
@@ -191,6 +203,8 @@ def _service_time(origin_s: int) -> tuple[str, int]:
 
 def _trip_id(line: Line, second: int, chances: Random) -> str:
     """Give the id as the MTA writes it: hundredths of a minute, route padded with dots, direction, path."""
+    if line.direction not in "NS":
+        return f"{line.feed_id[:4].upper()}_{line.route_id}_{line.direction}_{second:06d}"
     shown = {"6X": "6", "W": "N"}.get(line.route_id, line.route_id)
     path = f"{chances.randint(1, 4):02d}R" if line.feed_id == A_DIVISION else ""
     return f"{round(second / 0.6):06d}_{shown.ljust(3, '.')}{line.direction}{path}"

@@ -8,8 +8,8 @@ import click
 from thirdrail.app.checking import Check, check
 from thirdrail.cli.options import config_option, json_option
 from thirdrail.cli.output import count, facts, print_json, show, size
-from thirdrail.config import Config, as_configured, load, polled
-from thirdrail.model.feeds import FEEDS, Feed, feed
+from thirdrail.config import Config, feed_of, known_feeds, load, polled, why_left_out
+from thirdrail.model.feeds import Feed
 from thirdrail.model.rules import BY_ID as RULES
 from thirdrail.observe.clock import SystemClock
 
@@ -38,25 +38,29 @@ def list_(config_path: Path | None, *, as_json: bool) -> int:
 
 
 def _list_feeds(config: Config, *, as_json: bool) -> int:
-    on = {each.id for each in polled(config)}
-    configured = [as_configured(each, config) for each in FEEDS]
+    on = {each.id for each in polled(config, environment=os.environ)}
+    configured = known_feeds(config).values()
     if as_json:
-        print_json([_as_json(each, is_on=each.id in on) for each in configured])
+        print_json([_as_json(each, config, is_on=each.id in on) for each in configured])
         return 0
     rows = [
-        (each.id, f"{each.interval_seconds:g} s" if each.id in on else "off", f"{each.meaning}{_why_off(each, on)}")
+        (
+            each.id,
+            f"{each.interval_seconds:g} s" if each.id in on else "off",
+            f"{each.meaning}{_why_off(each, config, on)}",
+        )
         for each in configured
     ]
     show(("feed", "asked every", "what it carries"), rows, right=["asked every"], prose=["what it carries"])
     return 0
 
 
-def _why_off(each: Feed, on: set[str]) -> str:
-    reason = each.off or ("" if each.id in on else "switched off in the configuration")
+def _why_off(each: Feed, config: Config, on: set[str]) -> str:
+    reason = "" if each.id in on else why_left_out(each, config, os.environ)
     return f" ({reason})" if reason else ""
 
 
-def _as_json(each: Feed, *, is_on: bool) -> dict[str, object]:
+def _as_json(each: Feed, config: Config, *, is_on: bool) -> dict[str, object]:
     return {
         "id": each.id,
         "family": each.family,
@@ -67,7 +71,7 @@ def _as_json(each: Feed, *, is_on: bool) -> dict[str, object]:
         "key_env": each.key_env or None,
         "static_gtfs": each.static_gtfs or None,
         "on": is_on,
-        "why_off": each.off or None,
+        "why_off": None if is_on else why_left_out(each, config, os.environ) or None,
     }
 
 
@@ -81,7 +85,7 @@ def check_(feed_id: str | None, config_path: Path | None, *, as_json: bool) -> i
     Tells whether the network, a key, the clock or the feed is at fault. Exit code 1 when one is.
     """
     config = load(config_path)
-    wanted = polled(config) if feed_id is None else (as_configured(feed(feed_id), config),)
+    wanted = polled(config, environment=os.environ) if feed_id is None else (feed_of(config, feed_id),)
     found = check(wanted, config, SystemClock(), os.environ)
     if as_json:
         print_json(found if feed_id is None else found[0])
@@ -124,8 +128,8 @@ def _show_one(found: Check, declared: Feed) -> None:
         rows.append(("refused", f"{found.quarantined:,} would go to quarantine"))
         for rule, number in found.findings.items():
             rows.append((f"rule {rule}", f"{number:,} × {RULES[rule].meaning}" if rule in RULES else count(number)))
-    if declared.off:
-        rows.append(("note", f"not taken in by this version: {declared.off}"))
+    if declared.is_whole_fleet:
+        rows.append(("note", "one line was asked for: the whole fleet may be asked once in 30 s"))
     rows.append(("verdict", _verdict(found)))
     facts(rows)
 

@@ -12,8 +12,7 @@ from thirdrail.cli.interrupt import asked_to_stop
 from thirdrail.cli.look import EXAMPLE_QUERY
 from thirdrail.cli.options import DEFAULT_DATA, config_option, data_option, json_option
 from thirdrail.cli.output import count, counted, new_york, print_json, progress_bar, show, utc
-from thirdrail.config import load
-from thirdrail.model.feeds import feed_taken_in
+from thirdrail.config import feed_of, load
 from thirdrail.model.tables import QUARANTINE
 from thirdrail.sources.recordings import Recording, recordings, refuse_other_family
 
@@ -36,8 +35,8 @@ def replay(
     the messages' headers. Bodies that the log already holds are skipped, so repeating a replay adds nothing. `.gz`
     and `.zst` are read. Ctrl-C stops after the commit at hand; the same command goes on from there.
     """
-    declared = feed_taken_in(feed_id)
     settings = load(config_path)
+    declared = feed_of(settings, feed_id)
     found = recordings(paths)
     # Before a folder is made for them.
     refuse_other_family(declared, found)

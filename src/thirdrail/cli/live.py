@@ -19,7 +19,7 @@ from thirdrail.app.data_folder import LIVE, SIMULATED
 from thirdrail.app.running import Run
 from thirdrail.city.faults import FAULTS
 from thirdrail.city.lines import ROUTES
-from thirdrail.city.server import CityServer
+from thirdrail.city.server import SERVED, CityServer
 from thirdrail.city.trains import City
 from thirdrail.city.truth import write_truth
 from thirdrail.cli.interrupt import Stopping, asked_to_stop
@@ -63,7 +63,7 @@ def run(
     commands read the tables meanwhile.
     """
     config = _with_interval(load(config_path), commit_interval)
-    feeds = polled(config, _names(feed_ids))
+    feeds = polled(config, _names(feed_ids), environment=os.environ)
     return _run(data, config, feeds, LIVE, _seconds(for_))
 
 
@@ -71,6 +71,14 @@ def run(
 @_run_options
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another New York.")
 @click.option("--faults", metavar="NAME=RATE,…", help="Let the feeds misbehave: hollow=0.05, or all=0.05.")
+@click.option(
+    "--city",
+    "size",
+    type=click.Choice(["subway", "full"]),
+    default="subway",
+    show_default=True,
+    help="The subway alone, or all of New York.",
+)
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -86,17 +94,19 @@ def demo(
     commit_interval: str | None,
     seed: int,
     faults: str | None,
+    size: str,
     data: Path,
     config_path: Path | None,
 ) -> int:
     """Keep tables of a simulated New York: no network and no account needed.
 
-    Its eight subway feeds are served on this machine by a second process, at weekday-peak size.
+    Its feeds are served on this machine by a second process, at weekday-peak size: the eight of the subway, or with
+    `--city full` those of the railroads, 4,000 buses, alerts and elevators, too.
     """
     config = _with_interval(load(config_path), commit_interval)
-    feeds = polled(config, _names(feed_ids) or list(ROUTES))
-    if foreign := [feed.id for feed in feeds if feed.id not in ROUTES]:
-        raise UsageError(f"the simulated city does not serve {', '.join(foreign)}", hint=f"it has {', '.join(ROUTES)}")
+    feeds = polled(config, _names(feed_ids) or list(SERVED if size == "full" else ROUTES), environment=os.environ)
+    if foreign := [feed.id for feed in feeds if feed.id not in SERVED]:
+        raise UsageError(f"the simulated city does not serve {', '.join(foreign)}", hint=f"it has {', '.join(SERVED)}")
     seconds = _seconds(for_)
     with _city(seed, faults) as address:
         click.echo(f"a simulated New York (seed {seed}) is served at {address}")

@@ -1,7 +1,7 @@
 """The feeds, declared as data: one entry per published endpoint.
 
-Sources: the MTA's developer pages; versions and cadence measured on recordings (docs/decisions). A feed that
-this version cannot decode yet is declared all the same and is off, with the reason.
+Sources: the MTA's developer pages; versions and cadence measured on recordings (docs/decisions). Other agencies'
+feeds are blocks of the configuration.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 import msgspec
 
-from thirdrail.errors import FeedOff, UnknownFeed
+from thirdrail.errors import UnknownFeed
 
 _GATEWAY = "https://api-endpoint.mta.info/Dataservice/mtagtfsfeeds/"
 _BUS = "https://gtfsrt.prod.obanyc.com/"
@@ -30,8 +30,9 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True):
     """One published endpoint. ``timezone`` is that of its service day; ``unit`` of time is the second.
 
     ``url`` is sent as it stands: its ``%2F`` must not become a slash. ``key_env`` names the environment
-    variable whose value is sent as the query parameter ``key``; a feed with ``needs_key`` gives nothing without
-    it. ``off`` says why this version cannot take the feed in; empty for those that it can.
+    variable whose value is sent as the query parameter ``key``, or as the header ``key_header``; a feed with
+    ``needs_key`` gives nothing without it. ``covered_by`` names the feed that holds all of this one, which is then
+    polled only when it is asked for by name. ``headers`` are sent with every request.
     """
 
     id: str
@@ -43,8 +44,17 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True):
     interval_seconds: float = 30.0
     key_env: str = ""
     needs_key: bool = False
+    key_header: str = ""
+    headers: dict[str, str] = {}
     static_gtfs: str = ""
-    off: str = ""
+    covered_by: str = ""
+
+    @property
+    def is_whole_fleet(self) -> bool:
+        """Whether it asks SIRI for every vehicle, which is allowed once in 30 s."""
+        path, _, query = self.url.lower().partition("?")
+        is_narrow = "vehicleref=" in query or "lineref=" in query
+        return self.format == SIRI_JSON and "vehicle-monitoring" in path and not is_narrow
 
 
 def _subway(name: str, path: str, meaning: str) -> Feed:
@@ -76,6 +86,7 @@ def _alerts(name: str, meaning: str) -> Feed:
         url=f"{_GATEWAY}camsys%2F{path}",
         meaning=meaning,
         interval_seconds=60.0,
+        covered_by="" if name == "all" else "alerts_all",
     )
 
 
@@ -135,8 +146,6 @@ FEEDS: tuple[Feed, ...] = (
 )
 
 BY_ID: dict[str, Feed] = {feed.id: feed for feed in FEEDS}
-ON: tuple[Feed, ...] = tuple(feed for feed in FEEDS if not feed.off)
-"""Those that this version takes in."""
 
 
 def feed(feed_id: str, known: Iterable[Feed] = FEEDS) -> Feed:
@@ -151,17 +160,4 @@ def feed(feed_id: str, known: Iterable[Feed] = FEEDS) -> Feed:
         near = get_close_matches(feed_id, by_id, n=3, cutoff=0.4)
         hint = f"did you mean {', '.join(near)}?" if near else f"feeds: {', '.join(by_id)}"
         raise UnknownFeed(f"no feed is called {feed_id!r}", hint=hint)
-    return found
-
-
-def feed_taken_in(feed_id: str, known: Iterable[Feed] = FEEDS) -> Feed:
-    """Give the feed of that id.
-
-    Raises:
-        UnknownFeed: with the nearest names that exist.
-        FeedOff: this version cannot take it in.
-    """
-    found = feed(feed_id, known)
-    if found.off:
-        raise FeedOff(f"{feed_id} cannot be taken in by this version: {found.off}", hint="thirdrail feeds list")
     return found

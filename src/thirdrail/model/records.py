@@ -42,15 +42,25 @@ class Poll(msgspec.Struct, frozen=True, kw_only=True, tag="poll", omit_defaults=
     source_url: str = ""
 
 
+class FeedSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a feed decides its rows, where it is configured and not declared."""
+
+    family: str
+    format: str
+    timezone: str
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, tag="settings"):
     """What decides rows besides the bytes; records after it are processed under it.
 
-    ``severities`` maps feed id (``*`` for all) to rule id to ``reject``, ``flag`` or ``info``.
+    ``severities`` maps feed id (``*`` for all) to rule id to ``reject``, ``flag`` or ``info``. ``feeds`` holds those
+    that differ from their declaration or have none.
     """
 
     history: str = "changes"
     severities: dict[str, dict[str, str]] = {}
     pipeline_version: int = 1
+    feeds: dict[str, FeedSettings] = {}
 
 
 class ReplayOrder(msgspec.Struct, frozen=True, kw_only=True, tag="replay_order"):

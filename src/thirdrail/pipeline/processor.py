@@ -7,7 +7,7 @@ from thirdrail.model.ports import CaptureLog
 from thirdrail.model.records import Entry, Poll, Rejection, ReplayOrder, Settings
 from thirdrail.pipeline.orders import rejected, restore
 from thirdrail.pipeline.streams import Streams
-from thirdrail.pipeline.transform import Context, Polls, Rows, transform
+from thirdrail.pipeline.transform import Context, Polls, Rows, feeds_under, transform
 
 
 class Processor:
@@ -48,4 +48,4 @@ class Processor:
         return found[0] if found and found[0].offset == offset else None
 
     def _context(self) -> Context:
-        return Context(self._log.log_id, self._settings, self._feeds)
+        return Context(self._log.log_id, self._settings, feeds_under(self._settings, self._feeds))

@@ -15,7 +15,7 @@ from thirdrail.model.records import Entry, Poll, Settings
 from thirdrail.model.tables import BY_NAME
 from thirdrail.normalise.times import instants
 from thirdrail.pipeline.changes import Picture, with_content_hash
-from thirdrail.pipeline.transform import Context, Judged, Stream, judge_rows
+from thirdrail.pipeline.transform import Context, Judged, Stream, feeds_under, judge_rows
 from thirdrail.quality.message_rules import Header, judge
 
 READ_BACK_SECONDS = 2_400
@@ -35,7 +35,9 @@ class Streams:
         name = (feed_id, origin)
         if name not in self._streams:
             entries = self._log.read_back(self._partition, feed_id, origin, below, self.read_back_seconds)
-            self._streams[name] = self._rebuild(entries, DECODERS[format_name(self._feeds.get(feed_id))])
+            settings = self._log.settings_before(self._partition, below) or Settings()
+            declared = feeds_under(settings, self._feeds).get(feed_id)
+            self._streams[name] = self._rebuild(entries, DECODERS[format_name(declared)])
         return self._streams[name]
 
     def _rebuild(self, entries: list[Entry], decoder: Decoder) -> Stream:
@@ -77,7 +79,7 @@ class Streams:
 
     def _judged(self, entry: Entry) -> Judged:
         settings = self._log.settings_before(self._partition, entry.offset) or Settings()
-        context = Context(self._log.log_id, settings, self._feeds)
+        context = Context(self._log.log_id, settings, feeds_under(settings, self._feeds))
         return judge_rows([(entry.offset, entry.record, entry.body)], context)  # type: ignore[list-item]
 
 

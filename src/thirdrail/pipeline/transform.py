@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 
@@ -78,6 +79,20 @@ class Context:
     log_id: str
     settings: Settings
     feeds: Mapping[str, Feed]
+
+
+def feeds_under(settings: Settings, declared: Mapping[str, Feed]) -> Mapping[str, Feed]:
+    """Give the feeds as the settings have them: what decides rows is in the log, and nowhere else."""
+    if not settings.feeds:
+        return declared
+    blank = Feed(id="", family="", url="", meaning="")
+    own = {
+        name: msgspec.structs.replace(
+            declared.get(name, blank), id=name, family=each.family, format=each.format, timezone=each.timezone
+        )
+        for name, each in settings.feeds.items()
+    }
+    return {**declared, **own}
 
 
 @dataclass(slots=True)

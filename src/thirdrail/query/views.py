@@ -97,12 +97,84 @@ CREATE MACRO as_of(tbl, t) AS TABLE
 SELECT * FROM query('FROM ' || tbl || '_as_of(TIMESTAMPTZ ''' || t::TIMESTAMPTZ::VARCHAR || ''')')
 """
 
-MACROS: tuple[str, ...] = (PICTURES_AT, *(as_of_macro(table) for table in PICTURE_TABLES), AS_OF)
-"""In the order in which they must be made."""
+ALERTS_IN_FORCE = """
+CREATE MACRO alerts_in_force(t) AS TABLE
+WITH alert AS (
+    SELECT *, CASE WHEN isfinite(t::TIMESTAMPTZ) THEN t::TIMESTAMPTZ ELSE as_of_feed_timestamp END AS at
+    FROM alerts_as_of(t)
+    WHERE NOT is_deleted
+)
+SELECT alert.*, p.start_at AS in_force_since, p.end_at AS in_force_until
+FROM alert
+LEFT JOIN alert_active_periods_as_of(t) AS p
+    ON p.feed_id = alert.feed_id AND p.alert_id = alert.alert_id
+    AND coalesce(p.start_at, '-infinity') <= alert.at AND alert.at < coalesce(p.end_at, 'infinity')
+WHERE p.alert_id IS NOT NULL OR alert.active_period_count = 0
+QUALIFY row_number() OVER (PARTITION BY alert.feed_id, alert.alert_id ORDER BY p.end_at DESC NULLS FIRST) = 1
+"""
+
+MACROS: dict[str, str] = {
+    "pictures_at": PICTURES_AT,
+    **{f"{table.name}_as_of": as_of_macro(table) for table in PICTURE_TABLES},
+    "as_of": AS_OF,
+    "alerts_in_force": ALERTS_IN_FORCE,
+}
+"""Name → SQL, in the order in which they must be made."""
 
 _NOW = "'infinity'::TIMESTAMPTZ"
 _IS_SUBWAY = "starts_with(t.feed_id, 'subway_')"
 """The railroads number their stops, too, and 237 is another place there."""
+
+_ICYMTA_COLUMNS = {
+    "STOPPOINTREF": "call_stop_point_ref",
+    "VEHICLEREF": "vehicle_ref",
+    "PROGRESSRATE": "progress_rate",
+    "EXPECTEDDEPARTURETIME": "call_expected_departure_at",
+    "STOPPOINT": "stop_point",
+    "VISITNUMBER": "call_visit_number",
+    "DATAFRAMEREF": "service_date",
+    "STOPPOINTNAME": "call_stop_point_name",
+    "SITUATIONSIMPLEREF5": "situation_refs[5]",
+    "SITUATIONSIMPLEREF3": "situation_refs[3]",
+    "BEARING": "bearing_raw",
+    "SITUATIONSIMPLEREF4": "situation_refs[4]",
+    "SITUATIONSIMPLEREF1": "situation_refs[1]",
+    "ORIGINAIMEDDEPARTURETIME": "origin_aimed_departure_at",
+    "SITUATIONSIMPLEREF2": "situation_refs[2]",
+    "JOURNEYPATTERNREF": "journey_pattern_ref",
+    "RECORDEDATTIME": "recorded_at",
+    "OPERATORREF": "operator_ref",
+    "DESTINATIONNAME": "destination_name",
+    "EXPECTEDARRIVALTIME": "call_expected_arrival_at",
+    "BLOCKREF": "block_ref",
+    "LINEREF": "line_ref",
+    "VEHICLELOCATIONLONGITUDE": "longitude",
+    "DIRECTIONREF": "direction_ref",
+    "ARRIVALPROXIMITYTEXT": "call_presentable_distance",
+    "DISTANCEFROMSTOP": "call_distance_m",
+    "ESTIMATEDPASSENGERCAPACITY": "call_passenger_capacity",
+    "AIMEDARRIVALTIME": "call_aimed_arrival_at",
+    "PUBLISHEDLINENAME": "published_line_name",
+    "DATEDVEHICLEJOURNEYREF": "dated_vehicle_journey_ref",
+    "DATE": "coalesce(source_date, strftime(coalesce(response_at, fetched_at), '%a, %d %b %Y %H:%M:%S GMT'))",
+    "MONITORED": "monitored",
+    "PROGRESSSTATUS": "array_to_string(progress_status, ',')",
+    "DESTINATIONREF": "destination_ref",
+    "ESTIMATEDPASSENGERCOUNT": "call_passenger_count",
+    "VEHICLELOCATIONLATITUDE": "latitude",
+    "ORIGINREF": "origin_ref",
+    "NUMBEROFSTOPSAWAY": "call_stops_away",
+    "TS": "coalesce(source_ts, epoch_ms(coalesce(response_at, fetched_at)))",
+    "UUID": "coalesce(source_record_id, capture_log || '/' || capture_offset || '/' || entity_ordinal)",
+    "INGESTION_TIME": "coalesce(source_ingested_at, fetched_at)",
+    "SOURCE_SYSTEM": "coalesce(source_system, feed_id)",
+    "PROCESSING_STATUS": "source_processing_status",
+}
+"""Column of the flat record → where it is kept; the order is that of the record."""
+
+_ICYMTA = "SELECT {} FROM siri_vehicle_activity WHERE change_kind NOT IN ('removed', 'repeated')".format(
+    ", ".join(f"{sql} AS {name}" for name, sql in _ICYMTA_COLUMNS.items())
+)
 
 
 VIEWS: tuple[View, ...] = (
@@ -158,6 +230,72 @@ LEFT JOIN stations AS last_stop ON last_stop.station_id = p.last_parent
 """,
     ),
     View(
+        "alerts_now",
+        "alerts in force by each feed's newest picture, worst first, with the routes and stops concerned",
+        f"""
+SELECT a.feed_id, a.alert_type, a.alert_type_rank, string_agg(DISTINCT e.route_id, ' ' ORDER BY e.route_id) AS routes,
+       list(DISTINCT s.name) FILTER (s.name IS NOT NULL) AS stations, any_value(a.header_text) AS header_text,
+       a.alert_stable_id, a.alert_id, any_value(a.alert_class) AS alert_class,
+       any_value(a.in_force_since) AS in_force_since, any_value(a.in_force_until) AS in_force_until,
+       any_value(a.mercury_updated_at) AS updated_at, any_value(a.alert_version_id) AS alert_version_id,
+       any_value(a.as_of_feed_timestamp) AS feed_timestamp
+FROM alerts_in_force({_NOW}) AS a
+LEFT JOIN alert_informed_entities_as_of({_NOW}) AS e ON e.feed_id = a.feed_id AND e.alert_id = a.alert_id
+LEFT JOIN stations AS s ON e.agency_id = 'MTASBWY' AND s.station_id = e.stop_id
+GROUP BY ALL
+ORDER BY a.alert_type_rank DESC NULLS LAST, a.alert_id
+""",
+    ),
+    View(
+        "alert_versions",
+        "each version of each alert ever published, from when to when it was",
+        """
+SELECT feed_id, alert_stable_id, alert_id, alert_version_id, alert_type, header_text, fetched_at AS valid_from,
+       lead(fetched_at) OVER (PARTITION BY feed_id, origin, alert_id ORDER BY capture_offset) AS valid_to
+FROM alerts
+WHERE change_kind IN ('added', 'changed', 'removed')
+QUALIFY change_kind <> 'removed'
+""",
+    ),
+    View(
+        "elevator_outage_history",
+        "each outage ever published: first and last seen; resolved once two good polls in a row lack it",
+        """
+WITH told AS (
+    SELECT feed_id, capture_log, origin, equipment_id, outage_at_raw, is_upcoming, min(fetched_at) AS first_seen_at,
+           arg_max(change_kind, capture_offset) AS last_kind, max(capture_offset) AS last_offset,
+           max(fetched_at) AS last_told_at,
+           arg_max(struct_pack(equipment_type, station_name, train_lines, serving, is_ada, reason, outage_at,
+                               estimated_return_at), capture_offset) AS x
+    FROM elevator_outages
+    WHERE change_kind <> 'unaccepted'
+    GROUP BY ALL
+), judged AS (
+    SELECT told.*, count(m.capture_offset) AS polls_since
+    FROM told
+    LEFT JOIN feed_messages AS m
+        ON m.accepted AND m.feed_id = told.feed_id AND m.capture_log = told.capture_log AND m.origin = told.origin
+        AND m.capture_offset >= told.last_offset
+    GROUP BY ALL
+)
+SELECT feed_id, equipment_id, x.equipment_type, x.station_name, x.train_lines, x.serving, x.is_ada, x.reason,
+       is_upcoming, x.outage_at, timezone('America/New_York', x.outage_at) AS outage_local,
+       x.estimated_return_at, timezone('America/New_York', x.estimated_return_at) AS estimated_return_local,
+       first_seen_at, CASE WHEN last_kind = 'removed' AND polls_since >= 2 THEN last_told_at END AS resolved_at
+FROM judged
+""",
+    ),
+    View(
+        "elevators_out_now",
+        "elevators and escalators out of service by the newest polls; planned ones left out",
+        "SELECT * FROM elevator_outage_history WHERE resolved_at IS NULL AND NOT is_upcoming ORDER BY station_name, equipment_id",
+    ),
+    View(
+        "icymta",
+        "buses as flat records, in the 43 columns of the table of that name that others keep",
+        _ICYMTA,
+    ),
+    View(
         "feed_freshness",
         "each feed: its last poll, its last accepted picture and how old that was",
         """
@@ -171,3 +309,25 @@ GROUP BY feed_id
 """,
     ),
 )
+
+
+def needed(query: str | None) -> tuple[list[str], list[View]]:
+    """Give the macros (as SQL) and views that a query can mean by the names in it; all of them for None.
+
+    Making one costs 10 ms of CPU, and a query rarely needs more than a few.
+    """
+    if query is None:
+        return list(MACROS.values()), list(VIEWS)
+    text = query.lower()
+    views: list[View] = []
+    for view in reversed(VIEWS):
+        if view.name in text:
+            views.insert(0, view)
+            text += view.sql.lower()
+    is_open = "as_of" in text.replace("_as_of", "")
+    wanted = {name for name in MACROS if name in text or (is_open and name.removesuffix("_as_of") in text)}
+    if "alerts_in_force" in wanted:
+        wanted |= {"alerts_as_of", "alert_active_periods_as_of"}
+    if any(name.endswith("as_of") for name in wanted):
+        wanted |= {"pictures_at"}
+    return [sql for name, sql in MACROS.items() if name in wanted], views

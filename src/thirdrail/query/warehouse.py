@@ -13,7 +13,7 @@ from pyiceberg.exceptions import NoSuchTableError
 
 from thirdrail.errors import NoDataYet, QueryError
 from thirdrail.model.tables import FEED_MESSAGES, TABLES
-from thirdrail.query.views import MACROS, VIEWS
+from thirdrail.query.views import needed
 from thirdrail.schedule.stations import NAMES, subway_table
 from thirdrail.sinks.iceberg.files import local_path
 from thirdrail.sinks.iceberg.reader import PinnedTable, pin
@@ -69,11 +69,15 @@ class Warehouse:
             raise QueryError(str(error).strip()) from error
 
     def _run(self, query: str) -> pa.Table:
-        with self.connect() as connection:
-            return connection.sql(query).to_arrow_table()
+        try:
+            with self.connect(query) as connection:
+                return connection.sql(query).to_arrow_table()
+        except duckdb.CatalogException:  # a name that is wrong: the suggestion needs to know them all
+            with self.connect() as connection:
+                return connection.sql(query).to_arrow_table()
 
-    def connect(self) -> duckdb.DuckDBPyConnection:
-        """Give a DuckDB connection that holds the tables, views and macros, pinned.
+    def connect(self, query: str | None = None) -> duckdb.DuckDBPyConnection:
+        """Give a DuckDB connection that holds the tables, views and macros, pinned; those alone that a query names.
 
         It can open the pinned data files and nothing else, and writes nothing to the disk.
         """
@@ -86,9 +90,10 @@ class Warehouse:
         for name in NAMES:
             connection.register(f"_{name}", subway_table(name))
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name}")
-        for macro in MACROS:
+        macros, views = needed(query)
+        for macro in macros:
             connection.execute(macro)
-        for view in VIEWS:
+        for view in views:
             connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
         _lock(connection, pinned.values())
         return connection

@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from thirdrail.model.feeds import GTFS_REALTIME, Feed
+from thirdrail.model.feeds import GTFS_REALTIME, SIRI_FLAT, SIRI_JSON, Feed
 from thirdrail.model.records import Poll
 
 OK = "ok"
@@ -79,8 +79,11 @@ def _failure(feed: Feed, answer: Answer) -> Failure | None:
     if not body:
         return Failure(BAD_BODY, "Empty", "status 200 with an empty body")
     named = text_kind(body)
-    if named is not None and feed.format == GTFS_REALTIME:
+    if feed.format == GTFS_REALTIME and named is not None:
         return Failure(BAD_BODY, named, f"status 200, but the body is {named}: {_start(body)}")
+    if feed.format not in (GTFS_REALTIME, SIRI_FLAT) and named != "JSON":
+        kind = named or "neither JSON nor XML"
+        return Failure(BAD_BODY, named or "NotJson", f"status 200, but the body is {kind}: {_start(body)}")
     return None
 
 
@@ -102,6 +105,12 @@ def _status_failure(feed: Feed, status: int | None, body: bytes) -> Failure:
     if status == HTTPStatus.FORBIDDEN and b"Missing Authentication Token" in body:
         return Failure(
             HTTP_ERROR, "WrongPath", "status 403: no feed at this path (%2F must not become a slash); no key"
+        )
+    if status == HTTPStatus.EXPECTATION_FAILED and feed.format == SIRI_JSON:
+        return Failure(
+            HTTP_ERROR,
+            "Throttled",
+            f"status 417: asked too often for this key; asked less often now. {_start(body)}".rstrip(),
         )
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         wanted = f"; set {feed.key_env} to a valid key" if feed.key_env else ""

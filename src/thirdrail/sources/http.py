@@ -83,8 +83,12 @@ class HttpFetcher:
             sock_connect=limits.connect_timeout_seconds,
             sock_read=limits.read_timeout_seconds,
         )
-        url = feed.url if not key else f"{feed.url}{'&' if '?' in feed.url else '?'}key={key}"
-        async with self._session.get(URL(url, encoded=True), timeout=timeout, allow_redirects=True) as response:
+        in_query = key and not feed.key_header
+        url = f"{feed.url}{'&' if '?' in feed.url else '?'}key={key}" if in_query else feed.url
+        headers = feed.headers | ({feed.key_header: key} if key and feed.key_header else {})
+        async with self._session.get(
+            URL(url, encoded=True), timeout=timeout, allow_redirects=True, headers=headers
+        ) as response:
             facts: dict[str, object] = {
                 "status": response.status,
                 "content_type": response.headers.get("Content-Type"),

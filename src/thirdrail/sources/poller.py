@@ -23,7 +23,7 @@ from thirdrail.model.ports import CaptureLog, Clock
 from thirdrail.model.records import Offset, Poll
 from thirdrail.sources.answers import NETWORK_ERROR, OK, Answer, judged
 from thirdrail.sources.http import Fetcher
-from thirdrail.sources.timing import wait_seconds
+from thirdrail.sources.timing import WHOLE_FLEET_S, Turns, wait_seconds
 
 DUPLICATE = "duplicate"
 CLOCK_OFF_US = 60_000_000
@@ -66,7 +66,7 @@ class FeedState:
 class Poller:
     """Polls feeds into one partition of a log, in a thread of its own, from ``start`` to ``stop``."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what tests replace
         self,
         log: BodyLog,
         partition: str,
@@ -76,6 +76,7 @@ class Poller:
         *,
         say: Say,
         paused: Paused = lambda: None,
+        whole_fleet_s: float = WHOLE_FLEET_S,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self.states = {feed.id: FeedState(feed) for feed in feeds}
@@ -85,6 +86,8 @@ class Poller:
         self._open_fetcher, self._paused, self._environment = open_fetcher, paused, environment
         self._thread = threading.Thread(target=self._run, name="poller", daemon=True)
         self._stopping = threading.Event()
+        self._whole_fleet_s = whole_fleet_s
+        self._turns: Turns | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._said: dict[str, float] = {}
@@ -115,6 +118,7 @@ class Poller:
 
     async def _main(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        self._turns = Turns(self._whole_fleet_s, self._loop.time)
         with ThreadPoolExecutor(1, "append") as disk:
             appender = _Appender(self._log, self._partition, disk, self._stopping, self._say_now_and_then)
             async with self._open_fetcher() as fetcher, asyncio.TaskGroup() as tasks:
@@ -130,6 +134,8 @@ class Poller:
                 self._say_now_and_then(f"polling pauses: {self.pause}")
                 await asyncio.sleep(_PAUSE_S)
                 continue
+            if state.feed.is_whole_fleet and self._turns is not None:
+                await self._turns.take()
             began = asyncio.get_running_loop().time()
             await self._poll_once(state, fetcher, appender)
             wait = wait_seconds(
