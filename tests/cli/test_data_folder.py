@@ -19,14 +19,15 @@ def stamped(folder: Path, **changed: object) -> None:
 def test_the_stamp_says_kind_format_version_and_place(filled: Path) -> None:
     stamp = json.loads((filled / STAMP).read_text())
 
-    assert stamp == {"kind": "live", "format_version": 1, "created_by": stamp["created_by"], "path": str(filled)}
+    assert stamp == {"kind": "live", "format_version": 2, "created_by": stamp["created_by"], "path": str(filled)}
 
 
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
         (lambda folder: stamped(folder, kind="rehearsed"), "holds rehearsed data"),
-        (lambda folder: stamped(folder, format_version=2), "newer version"),
+        (lambda folder: stamped(folder, format_version=3), "newer version"),
+        (lambda folder: stamped(folder, format_version=1), "older version"),
         (lambda folder: (folder / STAMP).write_text("{"), "is damaged"),
         (lambda folder: (folder / STAMP).unlink(), "is not a Third Rail data folder"),
     ],

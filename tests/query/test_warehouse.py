@@ -215,9 +215,9 @@ class VanishingFiles:
         self.left, self.pinned = times, 0
         connect = Warehouse.connect
 
-        def vanishing(warehouse: Warehouse) -> duckdb.DuckDBPyConnection:
+        def vanishing(warehouse: Warehouse, query: str | None = None) -> duckdb.DuckDBPyConnection:
             self.pinned += 1
-            connection = connect(warehouse)
+            connection = connect(warehouse, query)
             if self.left:
                 self.left -= 1
                 self._compact(lake)

@@ -1,5 +1,6 @@
 """The reference page of tables and views, made from their declarations."""
 
+from thirdrail.decode.wire_schema import LEFT_OUT
 from thirdrail.model.tables import TABLES
 from thirdrail.query.views import VIEWS
 
@@ -18,4 +19,6 @@ def tables_reference() -> str:
             wire = f"`{column.wire}`" if column.wire else ""
             meaning = column.meaning.replace("|", "\\|")
             lines.append(f"| `{column.name}` | {kind} | {column.role.value} | {meaning} | {wire} |")
+    lines += ["", "## Left out", "", "Fields of GTFS-Realtime and its extensions that no table holds:", ""]
+    lines += ["| field | why |", "|---|---|", *(f"| `{name}` | {reason} |" for name, reason in LEFT_OUT.items())]
     return "\n".join([*lines, ""])

@@ -135,6 +135,9 @@ def _described(path: Path) -> Recording:
     return Recording(path, path.stat().st_mtime_ns // 1_000, "file")
 
 
+_NAMES = {GTFS_REALTIME: "GTFS-Realtime"}
+
+
 def why_no_message(feed: Feed, body: bytes) -> str | None:
     """Give the reason why nothing of a body can be used; None when it is in the feed's format, if damaged."""
     decoder = DECODERS[feed.format]
@@ -161,7 +164,7 @@ def refuse_other_family(feed: Feed, found: Iterable[Recording]) -> None:
     if reasons and not has_message:
         files = "the file is no" if len(reasons) == 1 else f"none of {len(reasons):,} files is a"
         raise DecodeError(
-            f"{files} message in the format {feed.format}: {reasons[0]}",
+            f"{files} {_NAMES.get(feed.format, feed.format)} message: {reasons[0]}",
             hint="recordings are the feed's bytes as served, not a page about them",
         )
 
