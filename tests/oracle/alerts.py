@@ -75,7 +75,7 @@ def alert_rows(body: bytes) -> dict[str, list[dict[str, Any]]]:
     for ordinal, entity in enumerate(FEED_MESSAGE.FromString(body).entity):
         if not entity.HasField("alert"):
             continue
-        named = {"entity_ordinal": ordinal, "alert_id": entity.id}
+        named = {"entity_ordinal": ordinal, "alert_id": entity.id, "dq_flags": []}
         periods, selectors, texts = _periods(entity.alert), _selectors(entity.alert), _texts(entity.alert)
         for name, listed, place in zip(
             TABLES[1:], (periods, selectors, texts), ("period_index", "entity_index", "translation_index"), strict=True

@@ -81,7 +81,7 @@ def decode(bodies: Sequence[bytes]) -> Decoded:
     for index, body in enumerate(bodies):
         try:
             records = _records(body)
-        except (ValueError, csv.Error, RecursionError) as error:
+        except (ValueError, csv.Error, msgspec.MsgspecError, RecursionError) as error:
             failed[index] = f"not flat SIRI records: {error}"[:_REASON_LIMIT]
             continue
         indexes.append(index)
@@ -120,7 +120,7 @@ def _records(body: bytes) -> Sequence[object]:
     """Give the records of a body.
 
     Raises:
-        ValueError: it is neither JSON nor CSV that names a vehicle (``msgspec.DecodeError`` is one).
+        ValueError, msgspec.DecodeError: it is neither JSON nor CSV that names a vehicle.
     """
     text = body.decode("utf-8-sig").strip()
     if text.startswith("["):

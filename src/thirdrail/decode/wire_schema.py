@@ -55,6 +55,8 @@ LEFT_OUT = {
     "FeedHeader.oba_feed_header": "counters of the bus server's incremental form, which it does not serve",
     "TripUpdate.oba_trip_update.delay": "deprecated: trip_update.delay",
     "TripUpdate.oba_trip_update.timestamp": "deprecated: trip_update.timestamp",
+    "Alert.communication_period": "new in the reference; the MTA sends none",
+    "Alert.impact_period": "new in the reference; the MTA sends none",
     "Alert.image": "the MTA sends none",
     "Alert.image_alternative_text": "the MTA sends none",
 }

@@ -57,7 +57,7 @@ def normalise(raw: Raw, captures: pl.DataFrame) -> Canonical:
         messages,
         {
             "siri_vehicle_activity": activities,
-            "siri_onward_calls": _onward_calls(raw.tables["siri_onward_calls"], activities),
+            "siri_onward_calls": onward_calls(raw.tables["siri_onward_calls"], activities),
             "siri_situations": _situations(raw.tables["siri_situations"]),
         },
     )
@@ -131,7 +131,8 @@ def _flat_only(sent: pl.DataFrame) -> dict[str, pl.Series]:
     }
 
 
-def _onward_calls(sent: pl.DataFrame, activities: pl.DataFrame) -> pl.DataFrame:
+def onward_calls(sent: pl.DataFrame, activities: pl.DataFrame) -> pl.DataFrame:
+    """Give the rows of ``siri_onward_calls``, in the decoder's order."""
     parent = sent["parent"]
     calls, times = _call(sent, "")
     return pl.DataFrame(
