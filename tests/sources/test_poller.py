@@ -25,17 +25,22 @@ DOWN = Failure("network_error", "Connect", "no connection to x:443")
 
 
 class Script:
-    """A fetcher that gives answers in turn, the last one for ever; ``done`` when the last has been asked for."""
+    """A fetcher that gives answers in turn, the last one for ever.
 
-    def __init__(self, *answers: bytes | Failure | Answer) -> None:
+    ``done`` when the last has been asked for, and that by so many feeds.
+    """
+
+    def __init__(self, *answers: bytes | Failure | Answer, feeds: int = 1) -> None:
         self._answers, self.asked, self.done = answers, 0, threading.Event()
+        self._feeds, self._asked_by = feeds, set[str]()
 
-    async def fetch(self, _feed: Feed, _key: str) -> Answer:
+    async def fetch(self, feed: Feed, _key: str) -> Answer:
         await asyncio.sleep(0)
+        self._asked_by.add(feed.id)
         now = SystemClock().now()
         given = self._answers[min(self.asked, len(self._answers) - 1)]
         self.asked += 1
-        if self.asked > len(self._answers):
+        if self.asked > len(self._answers) and len(self._asked_by) >= self._feeds:
             self.done.set()
         if isinstance(given, Answer):
             return given
@@ -96,7 +101,7 @@ def test_the_header_time_is_known_without_a_decode(tmp_path: Path) -> None:
 
 
 def test_when_no_feed_can_be_reached_one_line_names_the_cause_and_the_demo(tmp_path: Path) -> None:
-    _, said, _ = polled(tmp_path, Script(*[DOWN] * 6), feeds=(FEED, OTHER))
+    _, said, _ = polled(tmp_path, Script(*[DOWN] * 6, feeds=2), feeds=(FEED, OTHER))
 
     assert len(said) == 1
     assert "no connection to x:443" in said[0]
