@@ -12,7 +12,8 @@
     │   ├── DataFolderError         the data folder cannot be used: file, foreign, newer, moved
     │   │   ├── DataFolderMoved     its tables name another absolute path
     │   │   └── NoDataYet           nothing has been written there
-    │   └── QueryError              SQL that does not run, or that writes
+    │   ├── QueryError              SQL that does not run, or that writes
+    │   └── MissingLibrary          a library that only this call needs is not installed
     ├── DecodeError                 the bytes are not the message they claim to be (SKIP)
     ├── LogError
     │   ├── LogBusy                 another process appends to this log
@@ -97,6 +98,10 @@ class NoDataYet(DataFolderError):
 
 class QueryError(UsageError):
     """SQL that does not parse or run, or that would write."""
+
+
+class MissingLibrary(UsageError):
+    """A library that nothing else needs is not installed; the hint installs it."""
 
     exit_code = 1
 

@@ -16,7 +16,7 @@ from tests.faults.process import Victim, run_once
 from tests.live.configured import configured
 from thirdrail.city.lines import ROUTES
 from thirdrail.city.server import CityServer
-from thirdrail.model.feeds import ON
+from thirdrail.model.feeds import FEEDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -95,7 +95,7 @@ def test_a_second_process_is_told_who_runs_and_readers_are_welcome(tmp_path: Pat
 
 def test_without_a_network_one_line_names_the_cause_and_the_demo(tmp_path: Path) -> None:
     config = tmp_path / "run.toml"
-    config.write_text("".join(f'[feeds.{feed.id}]\nurl = "http://127.0.0.1:1/x%2F{feed.id}"\n' for feed in ON))
+    config.write_text("".join(f'[feeds.{feed.id}]\nurl = "http://127.0.0.1:1/x%2F{feed.id}"\n' for feed in FEEDS))
     with Victim(
         tmp_path / "run.log", "run", "--data", str(tmp_path / "d"), "--config", str(config), "--for", "4s"
     ) as run:
@@ -123,11 +123,10 @@ def test_demo_refuses_a_folder_of_live_data_and_run_a_simulated_one(tmp_path: Pa
     ("arguments", "wanted"),
     [
         (["run", "--feeds", "subway_ac"], "did you mean"),
-        (["run", "--feeds", "alerts_all"], "alerts are not decoded yet"),
         (["run", "--for", "soon"], "is no duration"),
         (["run", "--commit-interval", "0s"], "above zero"),
         (["demo", "--faults", "earthquake=0.1"], "no fault"),
-        (["demo", "--feeds", "lirr"], "does not serve lirr"),
+        (["demo", "--feeds", "alerts_mnr"], "does not serve alerts_mnr"),
         (["demo", "--faults", "hollow=2"], "no fault and rate"),
         (["feeds", "check", "subway_q"], "did you mean"),
     ],
