@@ -99,11 +99,11 @@ class NoDataYet(DataFolderError):
 class QueryError(UsageError):
     """SQL that does not parse or run, or that would write."""
 
+    exit_code = 1
+
 
 class MissingLibrary(UsageError):
     """A library that nothing else needs is not installed; the hint installs it."""
-
-    exit_code = 1
 
 
 class DecodeError(ThirdRailError):

@@ -1,6 +1,7 @@
 """The oracle for SIRI: what a document holds, read with the standard library's json alone. Shares no code with ``thirdrail``."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -18,9 +19,9 @@ def after_agency(ref: str | None) -> str | None:
     return None if ref is None else ref.split("_", 1)[1]
 
 
-def activities(body: bytes) -> list[dict[str, Any]]:
+def activities(body: bytes, loads: Callable[[bytes], Any] = json.loads) -> list[dict[str, Any]]:
     """Give the content columns of each vehicle of a document of Vehicle Monitoring."""
-    (delivery,) = json.loads(body)["Siri"]["ServiceDelivery"]["VehicleMonitoringDelivery"]
+    (delivery,) = loads(body)["Siri"]["ServiceDelivery"]["VehicleMonitoringDelivery"]
     return [_activity(each, delivery) for each in delivery.get("VehicleActivity", [])]
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from thirdrail.decode.decoded import BadEntity, Decoded
 from thirdrail.decode.siri_records import (
@@ -247,12 +248,31 @@ _CALL_TEXTS = (
 
 
 def _texts(values: Iterable[object]) -> pa.Array:
-    """Give values as text; a column that is text already, the usual, costs one look."""
+    """Give values as text, or as the numbers or truth values that all of them are; what is mixed becomes text.
+
+    Version 2's lists of one text, the usual there, are opened by Arrow; the rest, by hand.
+    """
     found = list(values)
     try:
         return pa.array(found, pa.large_string())
     except (pa.ArrowTypeError, pa.ArrowInvalid, UnicodeEncodeError):
-        return pa.array([_as_text(value) for value in found], pa.large_string())
+        plain = _of_one_type(found)
+    return pa.array([_as_text(value) for value in found], pa.large_string()) if plain is None else plain
+
+
+def _of_one_type(values: list[object]) -> pa.Array | None:
+    try:
+        found = pa.array(values)
+    except (pa.ArrowTypeError, pa.ArrowInvalid, UnicodeEncodeError, OverflowError):
+        return None
+    kind = found.type
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return found
+    if pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
+        lengths = pc.min_max(pc.list_value_length(found)).as_py()
+        if lengths == {"min": 1, "max": 1} and not found.null_count:
+            return found.flatten().cast(pa.large_string())
+    return None
 
 
 def _lists(values: Iterable[list[object]]) -> pa.Array:

@@ -12,7 +12,7 @@ TextOrList = str | int | float | list[Any] | None
 Number = int | float | str | None
 
 
-class Record(msgspec.Struct, rename="pascal"):
+class Record(msgspec.Struct, rename="pascal", gc=False):  # a tree of values has no cycles
     """A SIRI element: every member may be missing, unknown ones are passed over."""
 
 

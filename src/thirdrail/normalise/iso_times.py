@@ -1,22 +1,27 @@
 """Times written as text → instants: ISO 8601 with an offset, and American local times."""
 
 import polars as pl
+import pyarrow as pa
 
 from thirdrail.normalise.constant import constant
 from thirdrail.normalise.times import EARLIEST, INSTANT, LATEST, Instants
 
 _SECOND_US = 1_000_000
+_ISO = "%+"
 
 
 def iso_instants(texts: pl.Series) -> Instants:
     """Give the instants of ISO 8601 texts with an offset; ``impossible`` marks those unreadable or out of range."""
-    return _judged(texts, _parsed(texts, "%+"))
+    return _judged(texts, _parsed(texts))
 
 
-def _parsed(texts: pl.Series, form: str) -> pl.Series:
+def _parsed(texts: pl.Series) -> pl.Series:
     if texts.null_count() == len(texts):
         return constant(None, len(texts), INSTANT)
-    return texts.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False)
+    try:  # twenty times as fast, and all or nothing
+        return pl.Series(texts.to_arrow().cast(pa.timestamp("us", "UTC"))).alias(texts.name)
+    except pa.ArrowInvalid:
+        return texts.str.to_datetime(_ISO, time_unit="us", time_zone="UTC", strict=False)
 
 
 def _judged(texts: pl.Series, values: pl.Series) -> Instants:

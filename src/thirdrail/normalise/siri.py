@@ -42,7 +42,6 @@ _AS_SENT = (
     "progress_rate",
     "occupancy",
     "block_ref",
-    "onward_call_count",
 )
 FLAT_ONLY = ("stop_point", "source_record_id", "source_date", "source_system", "source_processing_status")
 
@@ -71,29 +70,32 @@ def normalise_flat(raw: Raw, captures: pl.DataFrame) -> Canonical:
 
 def vehicle_activity(sent: pl.DataFrame) -> pl.DataFrame:
     """Give the rows of ``siri_vehicle_activity``, in the decoder's order."""
-    response, valid, recorded = (iso_instants(sent[name]) for name in ("response_at", "valid_until_at", "recorded_at"))
-    origin = iso_instants(sent["origin_aimed_departure_time"])
+    response, valid, recorded = (
+        iso_instants(_text(sent[name])) for name in ("response_at", "valid_until_at", "recorded_at")
+    )
+    origin = iso_instants(_text(sent["origin_aimed_departure_time"]))
     calls, times = _call(sent, "call_")
-    day = sent["data_frame_ref"].str.to_date("%Y-%m-%d", strict=False)
-    journey, line = sent["dated_vehicle_journey_ref"], sent["line_ref"]
+    day = _text(sent["data_frame_ref"]).str.to_date("%Y-%m-%d", strict=False)
+    journey, line, vehicle = (_text(sent[name]) for name in ("dated_vehicle_journey_ref", "line_ref", "vehicle_ref"))
     bearing = _number(sent["bearing"])
-    status = _sorted_list(sent["progress_status"], ",")
+    status = _sorted_list(_text(sent["progress_status"]), ",")
     trip = _after_agency(journey)
     sentinel = (calls["call_expected_arrival_at"].dt.timestamp("us") - response.values.dt.timestamp("us")).is_between(
         0, _SENTINEL_WITHIN_US
     )
-    key = day.dt.strftime("%Y%m%d").fill_null("") + "|" + trip + "|" + sent["vehicle_ref"].fill_null("")
+    key = day.dt.strftime("%Y%m%d").fill_null("") + "|" + trip + "|" + vehicle.fill_null("")
     instants = (response, valid, recorded, origin, *times)
     return pl.DataFrame(
         {
             "cap": sent["message_index"],
             "entity_ordinal": sent["entity_ordinal"],
             "entity_id": constant(None, len(sent), pl.String),
-            **{name: sent[name] for name in _AS_SENT},
+            **{name: _text(sent[name]) for name in _AS_SENT},
+            "onward_call_count": sent["onward_call_count"],
             "response_at": response.values,
             "valid_until_at": valid.values,
             "recorded_at": recorded.values,
-            "vehicle_id": _after_agency(sent["vehicle_ref"]),
+            "vehicle_id": _after_agency(vehicle),
             "trip_key": key,
             "trip_id": trip,
             "service_date": day,
@@ -152,18 +154,18 @@ def onward_calls(sent: pl.DataFrame, activities: pl.DataFrame) -> pl.DataFrame:
 
 def _situations(sent: pl.DataFrame) -> pl.DataFrame:
     created, start, end = (
-        iso_instants(sent[name]) for name in ("creation_time", "publication_start", "publication_end")
+        iso_instants(_text(sent[name])) for name in ("creation_time", "publication_start", "publication_end")
     )
     return pl.DataFrame(
         {
             "cap": sent["message_index"],
             "entity_ordinal": sent["entity_ordinal"],
-            "entity_id": sent["situation_number"],
-            "situation_number": sent["situation_number"].fill_null(""),
+            "entity_id": _text(sent["situation_number"]),
+            "situation_number": _text(sent["situation_number"]).fill_null(""),
             "created_at": created.values,
             "publication_start_at": start.values,
             "publication_end_at": end.values,
-            **{name: sent[name] for name in ("severity", "summary", "description")},
+            **{name: _text(sent[name]) for name in ("severity", "summary", "description")},
             **{name: sent[name] for name in ("conditions", "line_refs", "direction_refs")},
             "bits": bits_of(len(sent), (_impossible((created, start, end)), "M036")),
         }
@@ -171,9 +173,9 @@ def _situations(sent: pl.DataFrame) -> pl.DataFrame:
 
 
 def _call(sent: pl.DataFrame, prefix: str) -> tuple[dict[str, pl.Series], list[Instants]]:
-    times = {name: iso_instants(sent[f"{prefix}{wire}"]) for name, wire in _CALL_TIMES.items()}
+    times = {name: iso_instants(_text(sent[f"{prefix}{wire}"])) for name, wire in _CALL_TIMES.items()}
     columns = {
-        **{name: sent[f"{prefix}{name}"] for name in _CALL_TEXTS},
+        **{name: _text(sent[f"{prefix}{name}"]) for name in _CALL_TEXTS},
         **{name: time.values for name, time in times.items()},
         **{name: sent[f"{prefix}{name}"].cast(pl.Int32, strict=False) for name in _CALL_INTS},
         **{name: _number(sent[f"{prefix}{name}"]) for name in _CALL_DOUBLES},
@@ -195,6 +197,11 @@ def _after_agency(ref: pl.Series) -> pl.Series:
     return ref.str.replace(r"^[^_]*_", "")
 
 
+def _text(sent: pl.Series) -> pl.Series:
+    """Give the column as text: the decoder leaves numbers as they are."""
+    return sent if sent.dtype == pl.String else sent.cast(pl.String)
+
+
 def _number(texts: pl.Series) -> pl.Series:
     """Give numbers; what is none, and NaN, becomes null."""
     return texts.cast(pl.Float64, strict=False).fill_nan(None)
@@ -202,6 +209,8 @@ def _number(texts: pl.Series) -> pl.Series:
 
 def boolean(texts: pl.Series) -> pl.Series:
     """Give true, false, or null for what is neither."""
+    if texts.dtype == pl.Boolean:
+        return texts
     lower = texts.str.to_lowercase()
     is_true, is_false = lower.is_in(_TRUE), lower.is_in(_FALSE)
     return is_true.set(~(is_true | is_false).fill_null(value=False), None)
