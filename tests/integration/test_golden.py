@@ -19,7 +19,6 @@ from thirdrail.capturelog.memory import MemoryLog
 from thirdrail.model.feeds import BY_ID, GTFS_REALTIME, GTFS_REALTIME_JSON, SIRI_FLAT, Feed
 from thirdrail.model.records import Poll
 from thirdrail.model.rules import BY_ID as RULES
-from thirdrail.model.tables import PICTURE_TABLES
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.transform import Rows
 
