@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracle.synthetic import subway_message
-from thirdrail.model.feeds import BY_ID
+from thirdrail.model.feeds import BY_ID, SIRI_FLAT, Feed
 from thirdrail.sources.answers import Answer, Failure, judged, text_kind
 from thirdrail.sources.timing import LONGEST_WAIT_REFUSED_S, LONGEST_WAIT_S, wait_seconds
 
@@ -92,3 +92,29 @@ def test_a_wait_is_never_shorter_than_nine_tenths_of_the_interval(
 ) -> None:
     wait = wait_seconds(interval, failures, outcome="network_error", status=None, chance=chance)
     assert interval * 0.9 <= wait <= max(interval, LONGEST_WAIT_S) * 1.1
+
+
+SIRI = BY_ID["siri_vehicles"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error_class"),
+    [
+        (417, b"<Siri><ErrorCondition/></Siri>", "Throttled"),
+        (200, b"<Siri><ServiceDelivery/></Siri>", "XML"),
+        (200, b"java.lang.NullPointerException", "NotJson"),
+        (401, b'{"Siri": {}}', "Http401"),
+        (500, b"java.lang.NullPointerException", "Http500"),
+    ],
+)
+def test_siris_errors_are_outcomes_by_their_names(status: int, body: bytes, error_class: str) -> None:
+    poll, _ = judged(SIRI, answer(status, body), attempt=1)
+    assert poll.outcome in ("http_error", "bad_body")
+    assert poll.error_class == error_class
+
+
+def test_json_is_kept_of_a_feed_in_json_and_flat_records_may_be_csv() -> None:
+    for feed_id, body in (("siri_vehicles", b'{"Siri": {}}'), ("ene_current", b" [ ]")):
+        assert judged(BY_ID[feed_id], answer(body=body), attempt=1)[0].outcome == "ok"
+    flat = Feed(id="flat", family="siri", url="https://x", meaning="", format=SIRI_FLAT)
+    assert judged(flat, answer(body=b"VEHICLEREF\nMTA_1\n"), attempt=1)[0].outcome == "ok"

@@ -162,3 +162,19 @@ def test_the_servers_date_is_read() -> None:
         assert fetched(server.port).date_us == 784_111_777_000_000
     with answering(head="HTTP/1.1 200 OK\r\nDate: yesterday", body=b"\x0a\x00") as server:
         assert fetched(server.port).date_us is None
+
+
+def test_another_agencys_key_goes_into_the_header_that_it_wants_and_not_into_the_address() -> None:
+    feed = msgspec.structs.replace(BY_ID["subway_g"], headers={"X-Client": "third rail"}, key_header="X-Api-Key")
+    with answering(body=b"x") as server:
+        own = msgspec.structs.replace(feed, url=f"http://127.0.0.1:{server.port}/gtfs-rt")
+
+        async def ask() -> Answer:
+            async with HttpFetcher.open(SystemClock(), LIMITS, trust_environment=False) as fetcher:
+                return await fetcher.fetch(own, "s3cret")
+
+        assert asyncio.run(ask()).status == 200
+    (request,) = server.requests
+    assert request.startswith("GET /gtfs-rt HTTP/1.1")
+    assert "X-Api-Key: s3cret" in request
+    assert "X-Client: third rail" in request
