@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
+import thirdrail
 from tests.decode.test_alerts_json import AT, touched
+from tests.decode.test_siri import activity, document
 from tests.fakes.clock import FakeClock
 from tests.faults.process import Victim, run_once
 from thirdrail import app
+from thirdrail.city.buses import siri_vehicles
+from thirdrail.city.messages import body
 from thirdrail.city.server import SERVED, CityServer
 from thirdrail.config import Config, load
 from thirdrail.model.records import Poll
@@ -140,3 +144,50 @@ def test_a_format_fed_with_another_formats_body_says_so_and_writes_no_row(name: 
     assert {row["outcome"] for row in asked(tmp_path / "d", "FROM feed_messages")} == {"decode_error"}
     assert len(asked(tmp_path / "d", "FROM quarantine")) == 2
     assert app.audit(app.DataFolder.existing(tmp_path / "d"), None).ok
+
+
+def test_siri_pictures_of_every_shape_follow_each_other_and_calls_come_and_go(tmp_path: Path) -> None:
+    call = {"StopPointRef": "MTA_1", "VisitNumber": 1, "Extensions": {"Distances": {"StopsFromCall": 3}}}
+    onward = {"OnwardCall": [call, {**call, "StopPointRef": "MTA_2"}]}
+    shapes = [
+        document(activity(), activity(VehicleRef="MTA NYCT_2", Bearing="NaN")),
+        document(activity(PublishedLineName=["B63"], OnwardCalls=onward, SituationRef=[{"SituationSimpleRef": "S1"}])),
+        document(activity(OnwardCalls={"OnwardCall": onward["OnwardCall"][1:]}, ProgressStatus="layover", Bearing=7)),
+        document(),
+        document(activity(MonitoredCall={"VisitNumber": "2", "ExpectedArrivalTime": "2026-07-01T08:00:01.000-04:00"})),
+        siri_vehicles(0, AT),
+    ]
+    bodies = [(number, body.replace(b"08:00:00", f"08:{number:02d}:00".encode())) for number, body in enumerate(shapes)]
+    taken_in(tmp_path / "d", "siri_vehicles", bodies[:3])
+    taken_in(tmp_path / "d", "siri_vehicles", bodies[3:])  # by another process, which reads its base back
+
+    calls = asked(tmp_path / "d", "FROM siri_onward_calls ORDER BY capture_offset, change_kind, stop_point_ref")
+    assert [(row["stop_point_ref"], row["change_kind"], row["stops_away"]) for row in calls][:3] == [
+        ("MTA_1", "added", 3),
+        ("MTA_2", "added", 3),
+        ("MTA_1", "removed", 3),
+    ]
+    assert all(row["change_kind"] != "changed" for row in calls), "passing a stop shifts nothing"
+    assert len(asked(tmp_path / "d", "FROM as_of('siri_vehicle_activity', '2300-01-01')")) > 3_500
+    assert app.audit(app.DataFolder.existing(tmp_path / "d"), None).ok
+
+
+def test_rows_of_every_format_do_not_depend_on_restarts(tmp_path: Path) -> None:
+    feeds = ("lirr", "mnr", "alerts_all", "ene_current", "ene_equipments", "siri_vehicles")
+    polls = {feed_id: [(minute, body(0, feed_id, AT + 60 * minute)) for minute in (0, 1, 2, 9)] for feed_id in feeds}
+    for feed_id, bodies in polls.items():
+        taken_in(tmp_path / "whole", feed_id, bodies)
+        for each in bodies:
+            taken_in(tmp_path / "restarted", feed_id, [each])
+
+    for table in PICTURE_TABLES:
+        names = [name for name in table.names() if name not in ("capture_log", "capture_offset", "dq_flags")]
+        columns = ", ".join(f"{name}::VARCHAR" for name in names)
+        query = f"SELECT {columns} FROM {table.name} ORDER BY ALL"
+        whole, restarted = (thirdrail.open(tmp_path / name).sql(query).arrow() for name in ("whole", "restarted"))
+        assert whole.equals(restarted), table.name
+    (changed,) = asked(
+        tmp_path / "whole", "SELECT count(*) AS n FROM siri_vehicle_activity WHERE change_kind = 'changed'"
+    )
+    assert changed["n"] > 8_000
+    assert app.audit(app.DataFolder.existing(tmp_path / "restarted"), None).ok

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from thirdrail.decode.siri import STOP_MONITORING
 from thirdrail.normalise.constant import constant
 from thirdrail.normalise.iso_times import iso_instants
 from thirdrail.normalise.messages import bits_of, counted_headers, instant_bits
@@ -112,12 +113,19 @@ def vehicle_activity(sent: pl.DataFrame) -> pl.DataFrame:
             "progress_status": status,
             "is_spooking": status.list.contains("spooking").fill_null(value=False),
             "stroller_vehicle": boolean(sent["stroller_vehicle"]),
+            "monitored_visit": _monitored_visit(_text(sent["source_api"]), calls),
             **calls,
             "expected_is_sentinel": sentinel,
             **_flat_only(sent),
             "bits": bits_of(len(sent), (_impossible(instants), "M036"), (sentinel, "M035")),
         }
     )
+
+
+def _monitored_visit(api: pl.Series, calls: dict[str, pl.Series]) -> pl.Series:
+    """Give what tells a vehicle's visits apart where stops are asked about, which may list it twice."""
+    visit = calls["call_stop_point_ref"].fill_null("") + "|" + calls["call_visit_number"].cast(pl.String).fill_null("")
+    return visit.zip_with(api == STOP_MONITORING, constant("", len(api), pl.String))
 
 
 def _flat_only(sent: pl.DataFrame) -> dict[str, pl.Series]:

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from thirdrail.decode.formats import DECODERS, Decoder, format_name
+from thirdrail.decode.formats import DECODERS, format_name
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog
 from thirdrail.model.records import Entry, Poll, Settings
 from thirdrail.model.tables import BY_NAME
+from thirdrail.normalise.formats import header_times
 from thirdrail.normalise.times import instants
 from thirdrail.pipeline.changes import Picture, with_content_hash
 from thirdrail.pipeline.transform import Context, Judged, Stream, feeds_under, judge_rows
@@ -37,14 +38,14 @@ class Streams:
             entries = self._log.read_back(self._partition, feed_id, origin, below, self.read_back_seconds)
             settings = self._log.settings_before(self._partition, below) or Settings()
             declared = feeds_under(settings, self._feeds).get(feed_id)
-            self._streams[name] = self._rebuild(entries, DECODERS[format_name(declared)])
+            self._streams[name] = self._rebuild(entries, format_name(declared))
         return self._streams[name]
 
-    def _rebuild(self, entries: list[Entry], decoder: Decoder) -> Stream:
+    def _rebuild(self, entries: list[Entry], form: str) -> Stream:
         """Judge the headers in order; decode whole only the last accepted capture."""
         stream = Stream()
         last: tuple[Entry, int] | None = None
-        for entry, seen in zip(entries, self._headers(entries, decoder), strict=True):
+        for entry, seen in zip(entries, self._headers(entries, form), strict=True):
             poll = entry.record
             assert isinstance(poll, Poll)  # noqa: S101 - the log's promise, for the type checker
             stream.recent.arrive(poll.fetched_at)
@@ -62,9 +63,9 @@ class Streams:
             stream.refused = frozenset(refusal.content() for refusal in judged.refusals)
         return stream
 
-    def _headers(self, entries: list[Entry], decoder: Decoder) -> list[tuple[int | None, int] | None]:
+    def _headers(self, entries: list[Entry], form: str) -> list[tuple[int | None, int] | None]:
         """Give header time (µs) and entity count of each entry; None where it does not decode."""
-        peeked = [decoder.peek(entry.body) if entry.body is not None else None for entry in entries]
+        peeked = [DECODERS[form].peek(entry.body) if entry.body is not None else None for entry in entries]
         seconds = pl.Series([None if seen is None else seen[0] for seen in peeked], dtype=pl.UInt64)
         times = instants(seconds).values.dt.timestamp("us").to_list()
         found: list[tuple[int | None, int] | None] = []
@@ -72,7 +73,7 @@ class Streams:
             if seen is not None:
                 found.append((time, seen[1]))
             elif entry.body is not None:
-                found.append(_decoded_header(entry.body, decoder))
+                found.append(_decoded_header(entry.body, form))
             else:
                 found.append(None)
         return found
@@ -83,11 +84,11 @@ class Streams:
         return judge_rows([(entry.offset, entry.record, entry.body)], context)  # type: ignore[list-item]
 
 
-def _decoded_header(body: bytes, decoder: Decoder) -> tuple[int | None, int] | None:
+def _decoded_header(body: bytes, form: str) -> tuple[int | None, int] | None:
     """Give header time (µs) and entity count of a message that only decoding whole can judge."""
-    decoded = decoder.decode([body])
+    decoded = DECODERS[form].decode([body])
     if decoded.failed:
         return None
-    seconds: pl.Series = pl.from_arrow(decoded.headers.column("timestamp"))  # type: ignore[assignment]
-    at = instants(seconds).values.dt.timestamp("us").to_list()[0]
+    headers: pl.DataFrame = pl.from_arrow(decoded.headers)  # type: ignore[assignment]
+    at = header_times(form, headers).dt.timestamp("us").to_list()[0]
     return at, len(decoded.entities) + len(decoded.bad_entities)

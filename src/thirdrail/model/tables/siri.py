@@ -118,6 +118,9 @@ SIRI_VEHICLE_ACTIVITY = Table(
         Column("occupancy", "string", "seatsAvailable, standingAvailable, full", wire=f"{_MVJ}.Occupancy"),
         Column("block_ref", "string", "only if formally assigned", wire=f"{_MVJ}.BlockRef"),
         Column("stroller_vehicle", "boolean", "as sent", wire="Extensions.VehicleFeatures.StrollerVehicle"),
+        Column(
+            "monitored_visit", "string", "stop monitoring: the visit asked about, stop|nth; else empty", required=True
+        ),
         *_call("call_", f"{_MVJ}.MonitoredCall"),
         Column(
             "expected_is_sentinel",
@@ -134,7 +137,7 @@ SIRI_VEHICLE_ACTIVITY = Table(
         Column("source_processing_status", "string", "flat records: as sent"),
         FLAGS,
     ),
-    key=("vehicle_ref", "dated_vehicle_journey_ref", "call_stop_point_ref", "call_visit_number"),
+    key=("vehicle_ref", "dated_vehicle_journey_ref", "monitored_visit"),
     sort=("line_ref", "vehicle_ref", "recorded_at", "capture_offset"),
 )
 
