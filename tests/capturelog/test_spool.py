@@ -108,7 +108,7 @@ def test_readers_meet_no_error_while_days_change_and_expire(tmp_path: Path) -> N
                 end = reader.end(PARTITION)
                 assert reader.settings_before(PARTITION, end) == EVERY_POLL
                 reader.read(PARTITION, 0, 100)
-                reader.read_back(PARTITION, "line", "live", end, 10_000_000)
+                list(reader.read_back(PARTITION, "line", "live", end, 10_000_000))
                 rounds[number] += 1
         except BaseException as error:  # noqa: BLE001 - a thread's top
             errors.append(error)

@@ -76,7 +76,7 @@ class CaptureLogContract:
         (first,) = log.append("0", [(poll(1), b"body")])
         log.append("0", [(poll(2, duplicate_of=first), None), (poll(2, origin="replay-1"), b"other")])
 
-        reached = log.read_back("0", "line", "live", log.end("0"), 3_600)
+        reached = list(log.read_back("0", "line", "live", log.end("0"), 3_600))
         assert [(entry.offset, entry.body) for entry in reached] == [(0, b"body"), (1, b"body")]
 
     def test_reading_stops_at_the_limits_but_gives_at_least_one(self, log: CaptureLog) -> None:
@@ -92,9 +92,9 @@ class CaptureLogContract:
         other = Poll(feed_id="other", fetched_at=29 * MINUTE)
         log.append("0", [(other, None)])
 
-        reached = log.read_back("0", "line", "live", log.end("0"), 1_500)
+        reached = list(log.read_back("0", "line", "live", log.end("0"), 1_500))
         assert [entry.record.fetched_at // MINUTE for entry in reached] == [5, 20, 30]  # type: ignore[union-attr]
-        all_of_run = log.read_back("0", "line", "live", log.end("0"), 100_000)
+        all_of_run = list(log.read_back("0", "line", "live", log.end("0"), 100_000))
         assert [entry.record.fetched_at // MINUTE for entry in all_of_run] == [0, 5, 20, 30]  # type: ignore[union-attr]
 
     def test_settings_in_force_are_the_last_below_a_position(self, log: CaptureLog) -> None:

@@ -1,6 +1,6 @@
 """A capture log in memory: for tests and simulations; same contract as the spool."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from thirdrail.capturelog.filling_in import filled_in
 from thirdrail.capturelog.reading_back import within_reach
@@ -53,7 +53,7 @@ class MemoryLog:
             found.append(whole)
         return found
 
-    def read_back(self, partition: str, feed_id: str, origin: str, below: Position, seconds: int) -> list[Entry]:
+    def read_back(self, partition: str, feed_id: str, origin: str, below: Position, seconds: int) -> Iterator[Entry]:
         """Polls of one feed and origin within reach below an offset."""
         self._check(partition)
         mine = (
@@ -61,7 +61,7 @@ class MemoryLog:
             for entry in reversed(self._entries[self._first : below])
             if isinstance(entry.record, Poll) and (entry.record.feed_id, entry.record.origin) == (feed_id, origin)
         )
-        return [self._whole(entry) for entry in within_reach(mine, seconds)]
+        return iter([self._whole(entry) for entry in within_reach(mine, seconds)])
 
     def settings_before(self, partition: str, position: Position) -> Settings | None:
         """The last settings record below a position."""

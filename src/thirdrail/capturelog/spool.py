@@ -29,6 +29,7 @@ LEAP = 1_000_000
 
 PARTITION = "0"
 _ABOVE_ALL = 2**62
+_BACK_PAGE = 8  # bodies in memory while reading back, of which a bus message has megabytes
 _PAGE = 64  # rows per transaction: at 120 kB a body, a few megabytes and about ten milliseconds
 _BODIES_KEPT = 64  # of those that duplicates name, while one call reads
 
@@ -196,23 +197,21 @@ class Spool:
                 left -= len(rows)
                 position = rows[-1].offset + 1
 
-    def read_back(self, partition: str, feed_id: str, origin: str, below: Position, seconds: int) -> list[Entry]:
+    def read_back(self, partition: str, feed_id: str, origin: str, below: Position, seconds: int) -> Iterator[Entry]:
         """Polls of one feed and origin within reach below an offset; see the protocol."""
         _check(partition)
         reached = within_reach(self._newest_first(feed_id, origin, below), seconds)
         if not reached:
-            return []
-        found: list[Entry] = []
+            return
         named: dict[Offset, bytes | None] = {}
         position, last = reached[0].offset, reached[-1].offset
         for segment in self.segments():
             if segment.first > last or (segment.above is not None and position >= segment.above):
                 continue
             where = "feed_id = ? AND origin = ? AND offset BETWEEN ? AND ? ORDER BY offset"
-            while rows := _rows(segment, where, (feed_id, origin, position, last), _PAGE):
-                found += [self._whole(segment, row, named) for row in rows]
+            while rows := _rows(segment, where, (feed_id, origin, position, last), _BACK_PAGE):
+                yield from (self._whole(segment, row, named) for row in rows)
                 position = rows[-1].offset + 1
-        return found
 
     def _newest_first(self, feed_id: str, origin: str, below: Position) -> Iterator[Entry]:
         for segment in reversed(self.segments()):

@@ -76,10 +76,11 @@ class CaptureLog(Protocol):
         """
         ...
 
-    def read_back(self, partition: str, feed_id: str, origin: str, below: Position, seconds: int) -> list[Entry]:
+    def read_back(self, partition: str, feed_id: str, origin: str, below: Position, seconds: int) -> Iterator[Entry]:
         """The polls of one feed and origin below an offset that are at most ``seconds`` older than its newest.
 
-        In order of offset; ends where ``fetched_at`` steps back (an earlier run of the clock).
+        In order of offset, a few bodies in memory at a time; ends where ``fetched_at`` steps back (an earlier run of
+        the clock).
         """
         ...
 

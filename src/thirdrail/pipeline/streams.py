@@ -4,7 +4,7 @@ A capture's rows depend on captures at most 40 minutes older (30 to its base, 10
 was accepted), so no state of ours survives a process and none needs to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
@@ -41,14 +41,15 @@ class Streams:
             self._streams[name] = self._rebuild(entries, format_name(declared))
         return self._streams[name]
 
-    def _rebuild(self, entries: list[Entry], form: str) -> Stream:
+    def _rebuild(self, entries: Iterable[Entry], form: str) -> Stream:
         """Judge the headers in order; decode whole only the last accepted capture."""
         stream = Stream()
         last: tuple[Entry, int] | None = None
-        for entry, seen in zip(entries, self._headers(entries, form), strict=True):
+        for entry in entries:
             poll = entry.record
             assert isinstance(poll, Poll)  # noqa: S101 - the log's promise, for the type checker
             stream.recent.arrive(poll.fetched_at)
+            seen = None if entry.body is None else _header(entry.body, form)
             if seen is None:
                 continue
             header = Header(poll.fetched_at, *seen, poll.body_sha256)
@@ -63,29 +64,18 @@ class Streams:
             stream.refused = frozenset(refusal.content() for refusal in judged.refusals)
         return stream
 
-    def _headers(self, entries: list[Entry], form: str) -> list[tuple[int | None, int] | None]:
-        """Give header time (µs) and entity count of each entry; None where it does not decode."""
-        peeked = [DECODERS[form].peek(entry.body) if entry.body is not None else None for entry in entries]
-        seconds = pl.Series([None if seen is None else seen[0] for seen in peeked], dtype=pl.UInt64)
-        times = instants(seconds).values.dt.timestamp("us").to_list()
-        found: list[tuple[int | None, int] | None] = []
-        for entry, seen, time in zip(entries, peeked, times, strict=True):
-            if seen is not None:
-                found.append((time, seen[1]))
-            elif entry.body is not None:
-                found.append(_decoded_header(entry.body, form))
-            else:
-                found.append(None)
-        return found
-
     def _judged(self, entry: Entry) -> Judged:
         settings = self._log.settings_before(self._partition, entry.offset) or Settings()
         context = Context(self._log.log_id, settings, feeds_under(settings, self._feeds))
         return judge_rows([(entry.offset, entry.record, entry.body)], context)  # type: ignore[list-item]
 
 
-def _decoded_header(body: bytes, form: str) -> tuple[int | None, int] | None:
-    """Give header time (µs) and entity count of a message that only decoding whole can judge."""
+def _header(body: bytes, form: str) -> tuple[int | None, int] | None:
+    """Give header time (µs) and entity count of a body; None when it does not decode."""
+    peeked = DECODERS[form].peek(body)
+    if peeked is not None:
+        seconds = pl.Series([peeked[0]], dtype=pl.UInt64)
+        return instants(seconds).values.dt.timestamp("us").to_list()[0], peeked[1]
     decoded = DECODERS[form].decode([body])
     if decoded.failed:
         return None
