@@ -1,5 +1,6 @@
 """ptars' nested record batch → flat tables, by offsets and takes alone."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -84,7 +85,17 @@ class Flat(NamedTuple):
     is_complete: bool
 
 
-def flatten(batch: pa.RecordBatch, message: pa.Array, first_ordinal: pa.Array) -> Flat:
+StopTimes = Callable[[Nested, pa.Array, pa.Array], dict[str, pa.Array]]
+"""Gives the columns of all stop times of trip updates, from their lists and each one's trip update."""
+
+
+def _stop_times(_update: Nested, lists: pa.Array, _parent: pa.Array) -> dict[str, pa.Array]:
+    return Nested(lists.flatten()).columns(STOP_TIME)
+
+
+def flatten(
+    batch: pa.RecordBatch, message: pa.Array, first_ordinal: pa.Array, stop_times: StopTimes = _stop_times
+) -> Flat:
     """Give the decoder's tables of a batch of payloads.
 
     ``message``: message index of each payload; ``first_ordinal``: ordinal of its first entity (int32).
@@ -103,7 +114,7 @@ def flatten(batch: pa.RecordBatch, message: pa.Array, first_ordinal: pa.Array) -
     has_update, has_vehicle, has_alert = (pc.is_valid(array) for array in (updates, vehicles, alerts))
     is_other = pc.invert(pc.or_(pc.or_(has_update, has_vehicle), has_alert))
     marks = {"has_trip_update": has_update, "has_vehicle": has_vehicle, "has_alert": has_alert, "has_other": is_other}
-    trips, stops, has_trips = _trip_updates(updates, has_update, place)
+    trips, stops, has_trips = _trip_updates(updates, has_update, place, stop_times)
     positions, carriages, has_places = _vehicle_positions(vehicles, has_vehicle, place)
     is_plain = not (pc.any(has_alert).as_py() or pc.any(is_other).as_py())
     named = place["entity_id"].null_count == 0 and header.get(("gtfs_realtime_version",)).null_count == 0
@@ -147,19 +158,20 @@ def _present(array: pa.Array, mask: pa.Array, place: Place) -> tuple[pa.Array, P
     return array.filter(mask), {name: column.filter(mask) for name, column in place.items()}
 
 
-def _trip_updates(array: pa.Array, mask: pa.Array, place: Place) -> tuple[pa.Table, pa.Table, bool]:
+def _trip_updates(
+    array: pa.Array, mask: pa.Array, place: Place, stop_times: StopTimes
+) -> tuple[pa.Table, pa.Table, bool]:
     array, place = _present(array, mask, place)
     update = Nested(array)
     lists = update.get(("stop_time_update",))
     parent = pc.list_parent_indices(lists)
     counts = int32(pc.list_value_length(lists))
-    stop = Nested(lists.flatten())
     stops = {
         "message_index": place["message_index"].take(parent),
         "entity_ordinal": place["entity_ordinal"].take(parent),
         "stu_index": counter(lists, parent),
         "parent": int32(parent),
-        **stop.columns(STOP_TIME),
+        **stop_times(update, lists, parent),
     }
     trips = {**place, **update.columns(TRIP_UPDATE), "stop_time_update_count": counts}
     return pa.table(trips), pa.table(stops), update.get(("trip",)).null_count == 0

@@ -1,10 +1,12 @@
 """The decoder of each format of published bodies."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from thirdrail.decode import elevators, gtfs_realtime, gtfs_realtime_json, siri, siri_flat
 from thirdrail.decode.decoded import Decoded
+from thirdrail.decode.two_phase import Seen
 from thirdrail.model.feeds import (
     EQUIPMENT_JSON,
     GTFS_REALTIME,
@@ -39,6 +41,16 @@ DECODERS: dict[str, Decoder] = {
     OUTAGES_JSON: Decoder(elevators.decode_outages),
     EQUIPMENT_JSON: Decoder(elevators.decode_equipment),
 }
+
+
+def remembering() -> Mapping[str, Decoder]:
+    """Give decoders for messages that follow each other: what a message repeats of the one before costs less.
+
+    The rows are those of :data:`DECODERS`. Not for several threads at once.
+    """
+    decoder = DECODERS[GTFS_REALTIME]
+    decode = partial(decoder.decode, seen=Seen())  # type: ignore[call-arg]
+    return {**DECODERS, GTFS_REALTIME: replace(decoder, decode=decode)}
 
 
 def format_name(feed: Feed | None) -> str:

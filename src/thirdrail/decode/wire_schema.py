@@ -66,9 +66,9 @@ _PACKAGE = "mta_realtime"
 _FIELD = descriptor_pb2.FieldDescriptorProto
 
 
-def _file() -> descriptor_pb2.FileDescriptorProto:
+def _file(schema: str) -> descriptor_pb2.FileDescriptorProto:
     file = descriptor_pb2.FileDescriptorProto(name="mta_realtime.proto", package=_PACKAGE, syntax="proto2")
-    for line in _SCHEMA.split("\n"):
+    for line in schema.split("\n"):
         name, *fields = line.split() or [""]
         if not name:
             continue
@@ -86,9 +86,22 @@ def _file() -> descriptor_pb2.FileDescriptorProto:
     return file
 
 
-def feed_message() -> Descriptor:
-    """Give the descriptor of ``mta_realtime.FeedMessage``, in a pool of its own."""
+def feed_message(*, bytes_for_stop_times: bool = False) -> Descriptor:
+    """Give the descriptor of ``mta_realtime.FeedMessage``; stop times may stay bytes."""
+    schema = _SCHEMA
+    if bytes_for_stop_times:
+        schema = schema.replace("stop_time_update:*StopTimeUpdate=", "stop_time_update:*bytes=")
+    return _descriptor(schema, "FeedMessage")
+
+
+def stop_time_update() -> Descriptor:
+    """Give the descriptor of ``mta_realtime.StopTimeUpdate``."""
+    return _descriptor(_SCHEMA, "StopTimeUpdate")
+
+
+def _descriptor(schema: str, name: str) -> Descriptor:
+    """Give a message's descriptor, in a pool of its own."""
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(_file())
-    found = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.FeedMessage"))
+    pool.Add(_file(schema))
+    found = message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
     return cast("Descriptor", found.DESCRIPTOR)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from thirdrail.decode.formats import remembering
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog
 from thirdrail.model.records import Entry, Poll, Rejection, ReplayOrder, Settings
@@ -17,6 +18,7 @@ class Processor:
         self._log, self._partition, self._feeds = log, partition, feeds
         self._streams = Streams(log, partition, feeds)
         self._settings = log.settings_before(partition, position) or Settings()
+        self._decoders = remembering()
 
     def process(self, entries: list[Entry], rows: Rows) -> int:
         """Add the rows of these entries; give how many captures they held."""
@@ -48,4 +50,5 @@ class Processor:
         return found[0] if found and found[0].offset == offset else None
 
     def _context(self) -> Context:
-        return Context(self._log.log_id, self._settings, feeds_under(self._settings, self._feeds))
+        feeds = feeds_under(self._settings, self._feeds)
+        return Context(self._log.log_id, self._settings, feeds, self._decoders)

@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 import pyarrow as pa
 
-from thirdrail.decode.formats import DECODERS, format_name
+from thirdrail.decode.formats import DECODERS, Decoder, format_name
 from thirdrail.model.feeds import Feed
 from thirdrail.model.records import Poll, Settings
 from thirdrail.model.tables import PICTURE_TABLES, QUARANTINE
@@ -79,6 +79,7 @@ class Context:
     log_id: str
     settings: Settings
     feeds: Mapping[str, Feed]
+    decoders: Mapping[str, Decoder] = field(default_factory=lambda: DECODERS)
 
 
 def feeds_under(settings: Settings, declared: Mapping[str, Feed]) -> Mapping[str, Feed]:
@@ -139,7 +140,7 @@ def _joined(polls: Polls, parts: list[tuple[list[int], Judged]]) -> Judged:
 def _judge_format(form: str, polls: Polls, context: Context) -> Judged:
     with_body = [cap for cap, (_, _, body) in enumerate(polls) if body is not None]
     bodies = [polls[cap][2] or b"" for cap in with_body]
-    decoded = DECODERS[form].decode(bodies)
+    decoded = context.decoders[form].decode(bodies)
     families = [_family(context.feeds, poll.feed_id) for _, poll, _ in polls]
     captures = pl.DataFrame(
         {
