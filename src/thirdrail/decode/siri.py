@@ -6,6 +6,7 @@ served by MTA Bus Time (OneBusAway-NYC).
 """
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter, itemgetter
 from typing import TypeVar
 
 import msgspec
@@ -33,6 +34,7 @@ from thirdrail.decode.siri_records import (
     Call,
     Consequence,
     Delivery,
+    Distances,
     ErrorCondition,
     Journey,
     PublicationWindow,
@@ -42,7 +44,6 @@ from thirdrail.decode.siri_records import (
 )
 
 Item = TypeVar("Item")
-Value = TypeVar("Value")
 _REASON_LIMIT = 200
 VEHICLE_MONITORING, STOP_MONITORING = "vehicle_monitoring", "stop_monitoring"
 
@@ -72,7 +73,9 @@ class _Work:
     def __init__(self) -> None:
         self._headers: list[tuple[int, str | None]] = []
         self._entities: list[tuple[int, int]] = []
-        self._activities: list[tuple[int, int, str, str | None, str | None, Activity]] = []
+        self._activities: list[Activity] = []
+        self._where: list[tuple[int, str, str | None, str | None]] = []
+        self._ordinals: list[int] = []
         self._situations: list[tuple[int, int, Situation]] = []
         self._bad: list[BadEntity] = []
         self._failed: dict[int, str] = {}
@@ -93,11 +96,13 @@ class _Work:
         for api, each in _deliveries(delivery):
             items = each.vehicle_activity if api == VEHICLE_MONITORING else each.monitored_stop_visit
             stamps = (_as_text(each.response_timestamp), _as_text(each.valid_until))
-            for activity in self._read(index, ordinal, bytes(items), ACTIVITIES, ACTIVITY):
-                if activity is not None:
-                    self._activities.append((index, ordinal, api, *stamps, activity))
-                    self._entities.append((index, ordinal))
-                ordinal += 1
+            read = self._read(index, ordinal, bytes(items), ACTIVITIES, ACTIVITY)
+            good = [place for place, activity in enumerate(read, ordinal) if activity is not None]
+            self._activities += filter(None, read)
+            self._where += [(index, api, *stamps)] * len(good)
+            self._ordinals += good
+            self._entities += [(index, place) for place in good]
+            ordinal += len(read)
         for exchange in delivery.situation_exchange_delivery:
             items = exchange.situations.pt_situation_element if exchange.situations else msgspec.Raw()
             for situation in self._read(index, ordinal, bytes(items), SITUATIONS, SITUATION):
@@ -155,26 +160,26 @@ class _Work:
         )
 
     def _activity_table(self) -> pa.Table:
-        rows = self._activities
-        journeys = [row[5].monitored_vehicle_journey or NO_JOURNEY for row in rows]
+        journeys = [activity.monitored_vehicle_journey or NO_JOURNEY for activity in self._activities]
         frames = [journey.framed_vehicle_journey_ref or NO_FRAME for journey in journeys]
         places = [journey.vehicle_location or NO_PLACE for journey in journeys]
         features = [_features(journey) for journey in journeys]
+        index, api, response, valid = (map(itemgetter(place), self._where) for place in range(4))
         return pa.table(
             {
-                "message_index": pa.array([row[0] for row in rows], pa.int32()),
-                "entity_ordinal": pa.array([row[1] for row in rows], pa.int32()),
-                "source_api": _texts(row[2] for row in rows),
-                "response_at": _texts(row[3] for row in rows),
-                "valid_until_at": _texts(row[4] for row in rows),
-                "recorded_at": _texts(row[5].recorded_at_time for row in rows),
-                "data_frame_ref": _texts(frame.data_frame_ref for frame in frames),
-                "dated_vehicle_journey_ref": _texts(frame.dated_vehicle_journey_ref for frame in frames),
-                **{name: _texts(getattr(journey, name) for journey in journeys) for name in _JOURNEY_TEXTS},
+                "message_index": pa.array(list(index), pa.int32()),
+                "entity_ordinal": pa.array(self._ordinals, pa.int32()),
+                "source_api": _texts(api),
+                "response_at": _texts(response),
+                "valid_until_at": _texts(valid),
+                "recorded_at": _texts(map(attrgetter("recorded_at_time"), self._activities)),
+                "data_frame_ref": _texts(map(attrgetter("data_frame_ref"), frames)),
+                "dated_vehicle_journey_ref": _texts(map(attrgetter("dated_vehicle_journey_ref"), frames)),
+                **{name: _texts(map(attrgetter(name), journeys)) for name in _JOURNEY_TEXTS},
                 "situation_refs": _texts(_situation_refs(journey) for journey in journeys),
-                "longitude": _texts(place.longitude for place in places),
-                "latitude": _texts(place.latitude for place in places),
-                "stroller_vehicle": _texts(feature.stroller_vehicle for feature in features),
+                "longitude": _texts(map(attrgetter("longitude"), places)),
+                "latitude": _texts(map(attrgetter("latitude"), places)),
+                "stroller_vehicle": _texts(map(attrgetter("stroller_vehicle"), features)),
                 **_calls([journey.monitored_call or NO_CALL for journey in journeys], "call_"),
                 "onward_call_count": pa.array([len(_onward(journey)) for journey in journeys], pa.int32()),
             }
@@ -182,9 +187,9 @@ class _Work:
 
     def _onward_table(self) -> pa.Table:
         found = [
-            (parent, row[0], row[1], order, call)
-            for parent, row in enumerate(self._activities)
-            for order, call in enumerate(_onward(row[5].monitored_vehicle_journey or NO_JOURNEY))
+            (parent, self._where[parent][0], self._ordinals[parent], order, call)
+            for parent, activity in enumerate(self._activities)
+            for order, call in enumerate(_onward(activity.monitored_vehicle_journey or NO_JOURNEY))
         ]
         columns = zip(*found, strict=True) if found else ((), (), (), (), ())
         parent, index, ordinal, order, calls = (list(column) for column in columns)
@@ -207,7 +212,7 @@ class _Work:
                 "entity_ordinal": pa.array([ordinal for _, ordinal, _ in self._situations], pa.int32()),
                 "publication_start": _texts(window.start_time for window in windows),
                 "publication_end": _texts(window.end_time for window in windows),
-                **{name: _texts(getattr(row, name) for row in rows) for name in _SITUATION_TEXTS},
+                **{name: _texts(map(attrgetter(name), rows)) for name in _SITUATION_TEXTS},
                 "conditions": _lists([each.condition for each in _consequences(row)] for row in rows),
                 "line_refs": _lists([each.line_ref for each in _affected(row)] for row in rows),
                 "direction_refs": _lists([each.direction_ref for each in _affected(row)] for row in rows),
@@ -287,23 +292,25 @@ def _calls(calls: list[Call], prefix: str) -> dict[str, pa.Array]:
     extensions = [call.extensions or NO_EXTENSIONS for call in calls]
     distances = [extension.distances or NO_DISTANCES for extension in extensions]
     capacities = [extension.capacities or NO_CAPACITIES for extension in extensions]
-    pairs = list(zip(calls, distances, strict=True))
     return {
-        **{f"{prefix}{name}": _texts(getattr(call, name) for call in calls) for name in _CALL_TEXTS},
-        f"{prefix}presentable_distance": _texts(
-            _first(d.presentable_distance, c.arrival_proximity_text) for c, d in pairs
-        ),
-        f"{prefix}distance_m": _texts(_first(d.distance_from_call, c.distance_from_stop) for c, d in pairs),
-        f"{prefix}stops_away": _texts(_first(d.stops_from_call, c.number_of_stops_away) for c, d in pairs),
-        f"{prefix}distance_along_route_m": _texts(d.call_distance_along_route for d in distances),
-        f"{prefix}passenger_count": _texts(c.estimated_passenger_count for c in capacities),
-        f"{prefix}passenger_capacity": _texts(c.estimated_passenger_capacity for c in capacities),
-        f"{prefix}passenger_load_factor": _texts(c.estimated_passenger_load_factor for c in capacities),
+        **{f"{prefix}{name}": _texts(map(attrgetter(name), calls)) for name in _CALL_TEXTS},
+        f"{prefix}presentable_distance": _first(distances, "presentable_distance", calls, "arrival_proximity_text"),
+        f"{prefix}distance_m": _first(distances, "distance_from_call", calls, "distance_from_stop"),
+        f"{prefix}stops_away": _first(distances, "stops_from_call", calls, "number_of_stops_away"),
+        f"{prefix}distance_along_route_m": _texts(map(attrgetter("call_distance_along_route"), distances)),
+        f"{prefix}passenger_count": _texts(map(attrgetter("estimated_passenger_count"), capacities)),
+        f"{prefix}passenger_capacity": _texts(map(attrgetter("estimated_passenger_capacity"), capacities)),
+        f"{prefix}passenger_load_factor": _texts(map(attrgetter("estimated_passenger_load_factor"), capacities)),
     }
 
 
-def _first(one: Value, other: Value) -> Value:
-    return other if one is None else one
+def _first(one: list[Distances], name: str, other: list[Call], other_name: str) -> pa.Array:
+    """Give a field of the one, where it is not there that of the other: the versions call it differently."""
+    values = list(map(attrgetter(name), one))
+    others = list(map(attrgetter(other_name), other))
+    if values.count(None) == len(values):
+        return _texts(others)
+    return _texts(b if a is None else a for a, b in zip(values, others, strict=True))
 
 
 def _deliveries(delivery: ServiceDelivery) -> list[tuple[str, Delivery]]:

@@ -12,19 +12,34 @@ _ISO = "%+"
 
 def iso_instants(texts: pl.Series) -> Instants:
     """Give the instants of ISO 8601 texts with an offset; ``impossible`` marks those unreadable or out of range."""
+    if texts.null_count() == len(texts):
+        return Instants(constant(None, len(texts), INSTANT), None, None)
     return _judged(texts, _parsed(texts))
 
 
 def _parsed(texts: pl.Series) -> pl.Series:
-    if texts.null_count() == len(texts):
-        return constant(None, len(texts), INSTANT)
     try:  # twenty times as fast, and all or nothing
         return pl.Series(texts.to_arrow().cast(pa.timestamp("us", "UTC"))).alias(texts.name)
     except pa.ArrowInvalid:
         return texts.str.to_datetime(_ISO, time_unit="us", time_zone="UTC", strict=False)
 
 
+def _are_plain(texts: pl.Series, values: pl.Series) -> bool:
+    """Whether every text gave a time within bounds: three looks instead of a judgement by row."""
+    physical = values.to_physical()
+    low, high = physical.min(), physical.max()
+    return (
+        values.null_count() == texts.null_count()
+        and isinstance(low, int)
+        and isinstance(high, int)
+        and low >= EARLIEST * _SECOND_US
+        and high < (LATEST + 1) * _SECOND_US
+    )
+
+
 def _judged(texts: pl.Series, values: pl.Series) -> Instants:
+    if _are_plain(texts, values):
+        return Instants(values.cast(INSTANT), None, None)
     seconds = values.dt.timestamp("us") // _SECOND_US
     outside = ((seconds < EARLIEST) | (seconds > LATEST)).fill_null(value=False)
     odd = outside | (values.is_null() & texts.is_not_null() & (texts.str.strip_chars() != "").fill_null(value=False))

@@ -1,7 +1,10 @@
 """Decoded SIRI documents → rows of ``siri_vehicle_activity``, ``siri_onward_calls`` and ``siri_situations``."""
 
+from functools import cache
+
 import polars as pl
 
+from thirdrail.decode import siri
 from thirdrail.decode.siri import STOP_MONITORING
 from thirdrail.normalise.constant import constant
 from thirdrail.normalise.iso_times import iso_instants
@@ -58,7 +61,7 @@ def normalise(raw: Raw, captures: pl.DataFrame) -> Canonical:
         {
             "siri_vehicle_activity": activities,
             "siri_onward_calls": onward_calls(raw.tables["siri_onward_calls"], activities),
-            "siri_situations": _situations(raw.tables["siri_situations"]),
+            "siri_situations": situations(raw.tables["siri_situations"]),
         },
     )
 
@@ -143,6 +146,18 @@ def _flat_only(sent: pl.DataFrame) -> dict[str, pl.Series]:
 
 def onward_calls(sent: pl.DataFrame, activities: pl.DataFrame) -> pl.DataFrame:
     """Give the rows of ``siri_onward_calls``, in the decoder's order."""
+    return _no_onward_calls() if sent.is_empty() else _onward_calls(sent, activities)
+
+
+@cache
+def _no_onward_calls() -> pl.DataFrame:
+    """Give the frame without rows: a call without any is the usual one, and making it costs as much as a thousand."""
+    none = siri.decode([])
+    activities = vehicle_activity(pl.from_arrow(none.tables["siri_vehicle_activity"]))  # type: ignore[arg-type]
+    return _onward_calls(pl.from_arrow(none.tables["siri_onward_calls"]), activities)  # type: ignore[arg-type]
+
+
+def _onward_calls(sent: pl.DataFrame, activities: pl.DataFrame) -> pl.DataFrame:
     parent = sent["parent"]
     calls, times = _call(sent, "")
     return pl.DataFrame(
@@ -158,6 +173,16 @@ def onward_calls(sent: pl.DataFrame, activities: pl.DataFrame) -> pl.DataFrame:
             "bits": bits_of(len(sent), (_impossible(times), "M036")),
         }
     )
+
+
+def situations(sent: pl.DataFrame) -> pl.DataFrame:
+    """Give the rows of ``siri_situations``, in the decoder's order."""
+    return _no_situations() if sent.is_empty() else _situations(sent)
+
+
+@cache
+def _no_situations() -> pl.DataFrame:
+    return _situations(pl.from_arrow(siri.decode([]).tables["siri_situations"]))  # type: ignore[arg-type]
 
 
 def _situations(sent: pl.DataFrame) -> pl.DataFrame:
