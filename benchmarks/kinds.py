@@ -37,10 +37,10 @@ def kinds() -> None:
         gc.freeze()  # the simulated city's objects are nobody's garbage
         best = {"ours": 0.0, "many": 0.0, "ordinary": 0.0}
         for _ in range(ROUNDS):
-            for name in best:
+            for name, before in best.items():
                 began = time.process_time()
                 rows = _rows(name, feed_id, bodies)
-                best[name] = max(best[name], rows / (time.process_time() - began))
+                best[name] = max(before, rows / (time.process_time() - began))
         size = sum(map(len, bodies)) / len(bodies) / 1e6
         ours, many, ordinary = best.values()
         print(

@@ -8,7 +8,7 @@ from google.transit.gtfs_realtime_pb2 import FeedMessage
 from thirdrail.city.lines import A_DIVISION, ROUTES
 from thirdrail.city.messages import GRID_S, body, message
 from thirdrail.city.trains import City
-from thirdrail.city.truth import truth
+from thirdrail.city.truth import passages
 from thirdrail.decode.gtfs_realtime import decode
 
 AT = 1_780_000_005 // GRID_S * GRID_S
@@ -101,7 +101,7 @@ def test_predictions_come_true_when_the_train_is_there() -> None:
 
 
 def test_the_truth_holds_every_stop_once_and_agrees_with_the_feed() -> None:
-    rows = truth(City(0), A_DIVISION, AT, AT + 600).to_pylist()
+    rows = passages(City(0), A_DIVISION, AT, AT + 600).to_pylist()
     keys = Counter((row["trip_id"], row["start_date"], row["train_id"], row["stop_id"]) for row in rows)
     assert rows
     assert max(keys.values()) == 1

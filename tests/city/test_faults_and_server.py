@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import pytest
 from google.transit.gtfs_realtime_pb2 import FeedMessage
 
-from thirdrail.city.faults import BACK_S, FAULTS, FUTURE_S, REPLICA_S, chosen, delivered
+from thirdrail.city.faults import BACK_S, FAULTS, FUTURE_S, REPLICA_S, applies, chosen, delivered
 from thirdrail.city.lines import A_DIVISION, ROUTES
 from thirdrail.city.messages import body
-from thirdrail.city.server import CityServer
+from thirdrail.city.server import SERVED, CityServer
 
 AT = 1_780_000_005
 
@@ -60,7 +60,10 @@ def test_faults_fall_at_their_rate_and_a_rerun_repeats_them() -> None:
     assert first == [chosen(rates, 7, A_DIVISION, poll, AT) for poll in range(5_000)]
     assert 0.08 < first.count("hollow") / 5_000 < 0.12
     assert chosen({}, 7, A_DIVISION, 0, AT) is None
-    assert {chosen({name: 1.0}, 7, A_DIVISION, 0, AT) for name in FAULTS} == set(FAULTS)
+    for feed_id in SERVED:
+        happened = {chosen({name: 1.0}, 7, feed_id, 0, AT) for name in FAULTS} - {None}
+        assert happened == {name for name in FAULTS if applies(name, feed_id)}
+    assert all(any(applies(name, feed_id) for feed_id in SERVED) for name in FAULTS)
 
 
 class Asked(NamedTuple):

@@ -15,7 +15,7 @@ import pytest
 from tests.faults.process import Victim, run_once
 from tests.live.configured import configured
 from thirdrail.city.lines import ROUTES
-from thirdrail.city.server import CityServer
+from thirdrail.city.server import SERVED, CityServer
 from thirdrail.model.feeds import FEEDS
 
 ROOT = Path(__file__).parents[2]
@@ -187,15 +187,16 @@ def shutil_which_script() -> str:
 
 
 def test_a_city_of_its_own_is_polled_by_configuration_and_tells_what_really_happened(tmp_path: Path) -> None:
-    truth = tmp_path / "truth.parquet"
+    truth = tmp_path / "truth"
     with Victim(tmp_path / "city.log", "city", "--speed", "30", "--truth", str(truth)) as city:
-        city.until_said("subway_si")
+        city.until_said(SERVED[-1])
         addresses = dict(re.findall(r"^  (\S+) +(http\S+)$", city.output, re.MULTILINE))
-        assert set(addresses) == set(ROUTES)
+        assert set(addresses) == set(SERVED)
         config = tmp_path / "run.toml"
         config.write_text(f'[feeds.subway_si]\nurl = "{addresses["subway_si"]}"\n')
         checked = run_once("feeds", "check", "subway_si", "--config", config, "--json")
         assert json.loads(checked.stdout)["rows"]["trip_updates"] > 5
         city.send(signal.SIGTERM)
         assert city.ends(10) == 0
-    assert pq.read_table(truth).num_rows > 100
+    assert pq.read_table(truth / "passages.parquet").num_rows > 100
+    assert set(pq.read_table(truth / "lives.parquet")["kind"].to_pylist()) == {"alert", "outage"}

@@ -8,9 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Any
 
+import msgspec
+
+from thirdrail.city.fleet import BUSES
 from thirdrail.city.lines import ROUTES
-from thirdrail.city.messages import Message, body, header_time, message
+from thirdrail.city.messages import SIRI, VEHICLES, Message, body, header_time, message
 
 FROZEN_S = 600
 BACK_S = 120
@@ -24,6 +28,7 @@ NO_SUCH_KEY = (
 )
 _HTML = b"<!DOCTYPE html><html><body><h1>We will be back shortly</h1></body></html>"
 _ALL = 2**64
+_JSON = frozenset({SIRI, "ene_current", "ene_upcoming", "ene_equipments"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,8 @@ class Delivery:
     promised: int | None = None
     is_dripped: bool = False
 
+
+ASKED_TOO_OFTEN = Delivery(b"<Siri><ErrorCondition/></Siri>", status=417, content_type="application/xml")
 
 Fault = Callable[[int, str, int], Delivery]
 """Seed, feed id and moment (POSIX seconds) → what is served."""
@@ -69,8 +76,46 @@ def _changed(change: Callable[[Message, int], None]) -> Fault:
     return fault
 
 
-def _hollow(feed: Message, _at: int) -> None:
-    del feed.entity[:]
+def _hollow(seed: int, feed_id: str, at: int) -> Delivery:
+    """Nothing in it: no entities, no vehicles, no outages."""
+    if feed_id in _JSON:
+        empty = _edited(feed_id, body(seed, feed_id, at), lambda items: items.clear())
+        return Delivery(empty)
+    return _changed(lambda feed, _at: feed.ClearField("entity"))(seed, feed_id, at)
+
+
+def _edited(feed_id: str, content: bytes, edit: Callable[[list[Any]], object]) -> bytes:
+    """Give a JSON body whose items were changed in place."""
+    document = msgspec.json.decode(content)
+    edit(_delivery(document)["VehicleActivity"] if feed_id == SIRI else document)
+    return msgspec.json.encode(document)
+
+
+def _delivery(document: Any) -> Any:  # noqa: ANN401 - JSON
+    return document["Siri"]["ServiceDelivery"]["VehicleMonitoringDelivery"][0]
+
+
+def _odd_item(seed: int, feed_id: str, at: int) -> Delivery:
+    """The first vehicle or outage is no object; the rest is as ever."""
+    return Delivery(_edited(feed_id, body(seed, feed_id, at), lambda items: items.insert(0, "odd")))
+
+
+def _spooking(seed: int, feed_id: str, at: int) -> Delivery:
+    """A bus that its schedule alone puts on the street."""
+
+    def edit(items: list[Any]) -> None:
+        items[0]["MonitoredVehicleJourney"]["ProgressStatus"] = "spooking"
+
+    return Delivery(_edited(feed_id, body(seed, feed_id, at), edit))
+
+
+def _siri_error(seed: int, feed_id: str, at: int) -> Delivery:
+    """What Bus Time says to a key it does not know: an error, with status 200."""
+    document = msgspec.json.decode(body(seed, feed_id, at))
+    delivery = _delivery(document)
+    delivery.pop("VehicleActivity")
+    delivery["ErrorCondition"] = {"OtherError": {"ErrorText": "API key is not authorized"}}
+    return Delivery(msgspec.json.encode(document))
 
 
 def _twin(feed: Message, _at: int) -> None:
@@ -111,6 +156,22 @@ def _milliseconds(feed: Message, _at: int) -> None:
                 event.time *= 1000
 
 
+def _loop_stop(feed: Message, _at: int) -> None:
+    """A bus that ends where it began."""
+    stops = _with_stops(feed).stop_time_update
+    stops[-1].stop_id = stops[0].stop_id
+
+
+def _odd_start_date(feed: Message, _at: int) -> None:
+    trip = _with_stops(feed).trip
+    trip.start_date = f"{trip.start_date[:4]}-{trip.start_date[4:6]}-{trip.start_date[6:]} 00:00:00"
+
+
+def _twin_alerts(feed: Message, _at: int) -> None:
+    """The same alert listed twice."""
+    feed.entity.add().CopyFrom(feed.entity[0])
+
+
 def _backwards(seed: int, feed_id: str, at: int) -> Delivery:
     return Delivery(body(seed, feed_id, at - BACK_S))
 
@@ -145,7 +206,7 @@ def _bomb_bytes() -> bytes:
 
 
 FAULTS: dict[str, Fault] = {
-    "hollow": _changed(_hollow),
+    "hollow": _hollow,
     "header_backwards": _backwards,
     "stale_replica": _replica,
     "frozen": _frozen,
@@ -153,6 +214,13 @@ FAULTS: dict[str, Fault] = {
     "zombie": _changed(_zombie),
     "future_vehicle": _changed(_future_vehicle),
     "millisecond_stamps": _changed(_milliseconds),
+    "odd_start_date": _changed(_odd_start_date),
+    "loop_stop": _changed(_loop_stop),
+    "twin_alerts": _changed(_twin_alerts),
+    "odd_item": _odd_item,
+    "spooking": _spooking,
+    "siri_error_200": _siri_error,
+    "asked_too_often": lambda *_: ASKED_TOO_OFTEN,
     "xml_200": lambda *_: Delivery(NO_SUCH_KEY, content_type="application/xml"),
     "html_200": lambda *_: Delivery(_HTML, content_type="text/html"),
     "http_503": lambda *_: Delivery(b"busy", status=503, content_type="text/plain"),
@@ -165,15 +233,32 @@ FAULTS: dict[str, Fault] = {
 """Name → what it serves instead of the feed."""
 
 
-_TRAINS_ALONE = ("twin_trip_ids", "zombie", "future_vehicle", "millisecond_stamps")
-_WITH_A_HEADER = ("header_backwards", "stale_replica", "hollow")
+_SUBWAY = frozenset(ROUTES)
+_TRAINS = _SUBWAY | {BUSES, "lirr"}
+_FLEET = frozenset({SIRI})
+_ONLY: dict[str, frozenset[str]] = {
+    "twin_trip_ids": _TRAINS,
+    "zombie": _SUBWAY,
+    "future_vehicle": _SUBWAY | {VEHICLES, "lirr"},
+    "millisecond_stamps": _TRAINS,
+    "odd_start_date": _TRAINS,
+    "loop_stop": frozenset({BUSES}),
+    "twin_alerts": frozenset({"alerts_all"}),
+    "odd_item": _JSON - {"ene_equipments"},
+    "spooking": _FLEET,
+    "siri_error_200": _FLEET,
+    "asked_too_often": _FLEET,
+}
+"""Fault → the feeds that it can be made of; what stands not here can happen to every one."""
+
+_WITH_A_HEADER = ("header_backwards", "stale_replica", "frozen")
 
 
 def applies(name: str, feed_id: str) -> bool:
-    """Tell whether a fault can be made of a feed: what changes trains needs trains, what changes a header a header."""
-    if name in _TRAINS_ALONE:
-        return feed_id in ROUTES
-    return name not in _WITH_A_HEADER or not feed_id.startswith(("ene_", "siri_"))
+    """Tell whether a fault can be made of a feed: what sets a header back or holds it needs one."""
+    if name in _ONLY:
+        return feed_id in _ONLY[name]
+    return name not in _WITH_A_HEADER or not feed_id.startswith("ene_")
 
 
 def delivered(name: str | None, seed: int, feed_id: str, at: int) -> Delivery:

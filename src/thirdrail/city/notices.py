@@ -55,6 +55,28 @@ def _alive(kind: str, seed: int, every_s: int, life_s: tuple[int, int], start: i
             yield Life(number, begin, begin + int(life))
 
 
+def alert_id(seed: int, life: Life) -> str:
+    """Give the id under which an alert is published."""
+    kind = "planned_work" if _nature(seed, life)[1].startswith("Planned") else "alert"
+    return f"lmm:{kind}:{500_000 + life.number % 400_000}"
+
+
+def _nature(seed: int, life: Life) -> tuple[Random, str, int]:
+    """Give what is left of an alert's chances, its type and its rank."""
+    chances = Random(f"words {seed} {life.number}")
+    return (chances, *chances.choice(_TYPES))
+
+
+def equipment_id(seed: int, life: Life) -> str:
+    """Give the elevator or escalator that is out."""
+    return _equipment(_piece(seed, life)[1])["equipmentno"]
+
+
+def _piece(seed: int, life: Life) -> tuple[Random, int]:
+    chances = Random(f"outage {seed} {life.number}")
+    return chances, chances.randrange(EQUIPMENT)
+
+
 @lru_cache(maxsize=1)
 def _stations() -> tuple[tuple[str, str], ...]:
     return tuple((row["station_id"], row["name"]) for row in subway_table("stations").to_pylist())
@@ -64,13 +86,9 @@ def add_alerts(feed: Any, seed: int, at: int) -> None:  # noqa: ANN401 - a gener
     """Add the alerts of a moment; now and then one is touched, and its text stays."""
     routes = [route for listed in ROUTES.values() for route in listed]
     for life in alerts_alive(seed, at, at + 1):
-        chances = Random(f"words {seed} {life.number}")
-        kind, rank = chances.choice(_TYPES)
+        chances, kind, rank = _nature(seed, life)
         is_planned = kind.startswith("Planned")
-        entity = feed.entity.add(
-            id=f"lmm:{'planned_work' if is_planned else 'alert'}:{500_000 + life.number % 400_000}"
-        )
-        alert = entity.alert
+        alert = feed.entity.add(id=alert_id(seed, life)).alert
         touched = life.start + (at - life.start) // 900 * 900
         period = alert.active_period.add(start=life.start if is_planned else touched)
         if is_planned:
@@ -100,8 +118,8 @@ def outages(seed: int, at: int, *, upcoming: bool) -> bytes:
 
 
 def _outage(seed: int, life: Life, *, is_upcoming: bool) -> dict[str, str]:
-    chances = Random(f"outage {seed} {life.number}")
-    piece = _equipment(chances.randrange(EQUIPMENT))
+    chances, number = _piece(seed, life)
+    piece = _equipment(number)
     names = ("station", "borough", "trainno", "equipmenttype", "serving", "ADA")
     return {
         **{name: piece[name] for name in names},

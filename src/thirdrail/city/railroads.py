@@ -21,6 +21,11 @@ def header_at(feed_id: str, at: int) -> int:
     return at // GRID_S * GRID_S - (MNR_LAG_S if feed_id == "mnr" else 0)
 
 
+def trip_id_of(feed_id: str, trip: Trip) -> str:
+    """Give the id under which a feed publishes a trip's update."""
+    return str(3_000_000 + trip.seed % 999_983) if feed_id == "mnr" else trip.trip_id
+
+
 def add_trains(feed: Any, feed_id: str, seed: int, at: int) -> None:  # noqa: ANN401 - a generated class
     """Add the trains of a railroad at a moment."""
     for trip in City(seed).trips("lirr" if feed_id == ELSEWHERE else feed_id, at):
@@ -29,7 +34,7 @@ def add_trains(feed: Any, feed_id: str, seed: int, at: int) -> None:  # noqa: AN
             continue
         if feed_id == "mnr":
             entity = feed.entity.add(id=str(1000 + trip.seed % 9000))
-            update, vehicle, ids = entity.trip_update, entity.vehicle, (str(3_000_000 + trip.seed % 999_983), entity.id)
+            update, vehicle, ids = entity.trip_update, entity.vehicle, (trip_id_of(feed_id, trip), entity.id)
         else:
             update = feed.entity.add(id=f"{trip.trip_id}_T").trip_update
             is_under_way = trip.is_under_way(at)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from thirdrail.city.faults import NO_SUCH_KEY, Delivery, chosen, delivered
+from thirdrail.city.faults import ASKED_TOO_OFTEN, NO_SUCH_KEY, Delivery, chosen, delivered
 from thirdrail.city.messages import SIRI
 from thirdrail.city.railroads import ELSEWHERE
 from thirdrail.model.feeds import BY_ID, FEEDS
@@ -22,7 +22,6 @@ SERVED: tuple[str, ...] = tuple(feed.id for feed in FEEDS if not feed.covered_by
 
 _PATHS = {urlsplit(BY_ID[feed_id].url).path: feed_id for feed_id in SERVED} | {f"/{ELSEWHERE}/gtfs-rt": ELSEWHERE}
 _FLEET_AGAIN_S = 29.5
-_ASKED_TOO_OFTEN = Delivery(b"<Siri><ErrorCondition/></Siri>", status=417, content_type="application/xml")
 _WRONG_PATH = Delivery(b'{"message":"Missing Authentication Token"}', status=403, content_type="application/json")
 
 
@@ -104,8 +103,8 @@ class CityServer:
             return Delivery(NO_SUCH_KEY, content_type="application/xml") if "%2F" in path else _WRONG_PATH
         at = self.now()
         if feed_id == SIRI and self._is_too_soon():
-            self._note(feed_id, -1, at, "asked_too_often", _ASKED_TOO_OFTEN)
-            return _ASKED_TOO_OFTEN
+            self._note(feed_id, -1, at, "asked_too_often", ASKED_TOO_OFTEN)
+            return ASKED_TOO_OFTEN
         with self._lock:
             poll = self._polls[feed_id] = self._polls.get(feed_id, -1) + 1
             fault = chosen(self._faults, self.seed, feed_id, poll, int(at))

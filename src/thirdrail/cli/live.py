@@ -122,8 +122,8 @@ def demo(
 @click.option(
     "--truth",
     "truth_path",
-    type=click.Path(path_type=Path),
-    help="What really happened, into this Parquet file at the end.",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="What really happened, as Parquet files into this folder at the end.",
 )
 @click.option("--until-eof", is_flag=True, help="Stop when standard input ends.")
 def city(
@@ -138,14 +138,14 @@ def city(
 ) -> int:
     """Serve a simulated New York on this machine, for tests and demonstrations.
 
-    Point feeds at it with `feeds.<id>.url` in a configuration; their addresses are printed. The truth holds every
-    arrival and departure of trains, from start to end.
+    Point feeds at it with `feeds.<id>.url` in a configuration; their addresses are printed. The truth, from
+    start to end: every arrival and departure of trains and buses, and the life of every alert and outage.
     """
     server = CityServer(seed=seed, speed=speed, faults=fault_rates(faults), journal=journal, port=port)
     with asked_to_stop("stopping") as stopping, server:
         click.echo(server.url)
-        for feed_id in ROUTES:
-            click.echo(f"  {feed_id:18s} {server.url_of(feed_id)}")
+        for feed_id in SERVED:
+            click.echo(f"  {feed_id:22s} {server.url_of(feed_id)}")
         sys.stdout.flush()
         if until_eof:
             threading.Thread(target=_wait_for_eof, args=(stopping,), daemon=True).start()
@@ -153,8 +153,9 @@ def city(
         stopping.wait()
         ended = int(server.now())
     if truth_path is not None:
-        rows = write_truth(City(seed), list(ROUTES), began, ended, truth_path)
-        click.echo(f"{counted(rows, 'stop')} of trains written to {truth_path}", err=True)
+        rows = write_truth(City(seed), began, ended, truth_path)
+        passed, lived = counted(rows["passages"], "passage"), f"{rows['lives']:,} lives"
+        click.echo(f"{passed} of trains and buses, {lived} of alerts and outages written to {truth_path}", err=True)
     return 0
 
 
