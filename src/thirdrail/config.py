@@ -102,6 +102,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     batch_bytes: Annotated[
         int, Meta(gt=0, description="bytes of rows that close a batch early; keeps catching up under 600 MB in all")
     ] = 40 << 20
+    workers: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=32,
+            description="processes that make rows; one, the committing process itself, carries all of New York with a "
+            "tenth of a core, more help with a backlog, at about 300 MB each",
+        ),
+    ] = 1
     spool: SpoolConfig = SpoolConfig()
     poller: PollerConfig = PollerConfig()
     feeds: Annotated[

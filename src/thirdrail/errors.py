@@ -106,6 +106,12 @@ class MissingLibrary(UsageError):
     """A library that nothing else needs is not installed; the hint installs it."""
 
 
+class WorkerGone(ThirdRailError):
+    """A worker process has ended; its rows are made again from the log."""
+
+    remedy = Remedy.REOPEN
+
+
 class DecodeError(ThirdRailError):
     """Bytes that are not the message they claim to be; only that message is harmed."""
 

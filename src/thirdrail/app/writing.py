@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from pyiceberg.catalog.sql import SqlCatalog
@@ -128,17 +129,28 @@ def writing(
     folder = DataFolder.for_writing(path, *kinds)
     check_disk(folder, config)
     log = Spool.open(folder.spool, clock, writable=True)
+    pipeline: Pipeline | None = None
     try:
         catalog = open_catalog(folder.path, create=True)
         _refuse_another_log(folder, catalog, log.log_id)
         limits = Limits(rows=config.batch_rows, bytes=config.batch_bytes, seconds=config.commit_interval_seconds)
-        pipeline = Pipeline(log, IcebergSink(catalog, clock), PARTITION, clock, limits=limits)
+        pipeline = Pipeline(
+            log,
+            IcebergSink(catalog, clock),
+            PARTITION,
+            clock,
+            limits=limits,
+            workers=config.workers,
+            open_log=partial(Spool.open, folder.spool, SystemClock(), writable=False),
+        )
         pipeline.open()
         work = Writing(folder, config, log, catalog, pipeline)
         yield work
         pipeline.close()
         work.expire(clock.now())
     finally:
+        if pipeline is not None:
+            pipeline.forget()
         log.close()
 
 

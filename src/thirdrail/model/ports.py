@@ -111,7 +111,7 @@ class Writer(Protocol):
     def commit(self, rows: pa.Table, span: Span, offsets: pa.Array | None = None) -> None:
         """Write the rows of the span and move the position to its end.
 
-        ``rows`` has exactly the table's columns. ``offsets`` (int64, one per row, ascending) names
+        ``rows`` has exactly the table's columns. ``offsets`` (int64, one per row, in any order) names
         the log record that produced each row, so that rows below the position can be left out; by default
         ``capture_offset``.
 

@@ -6,6 +6,7 @@ open it asks the destination how far it is, and checks that log and destination 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -17,6 +18,7 @@ from thirdrail.model.records import Entry, Poll, Span
 from thirdrail.model.tables import TABLES
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.transform import Rows
+from thirdrail.pipeline.workers import OpenLog, Workers
 
 READ_BYTES = 6 << 20
 """Bodies read and transformed at a time: about 200,000 rows, so that memory stays bounded."""
@@ -67,12 +69,17 @@ class Pipeline:
         *,
         limits: Limits | None = None,
         feeds: Mapping[str, Feed] = declared.BY_ID,
+        workers: int = 1,
+        open_log: OpenLog | None = None,
     ) -> None:
+        """Carry with rows made here, or by so many worker processes, which open the log for themselves."""
         self._log, self._sink, self._partition, self._clock = log, sink, partition, clock
         self._limits = limits or Limits()
         self._feeds = feeds
         self._writers: dict[str, Writer] = {}
-        self._processor: Processor | None = None
+        self._count, self._open_log = workers, open_log
+        self._maker: Workers | _Alone | None = None
+        self._ahead: _Page | None = None
         self._position = 0
 
     @property
@@ -99,7 +106,7 @@ class Pipeline:
             check_agreement(name, position, first, end)
         self._position = min(known.values(), default=first)
         self._begin_new_tables(known)
-        self._processor = Processor(self._log, self._partition, self._position, self._feeds)
+        self.forget()
 
     def _begin_new_tables(self, known: Mapping[str, int]) -> None:
         """Give every new table a durable position before the first batch.
@@ -114,17 +121,25 @@ class Pipeline:
 
     def step(self) -> StepResult | None:
         """Carry one batch; None when the log holds nothing new. Repeating after a failure is harmless."""
+        try:
+            return self._step()
+        except BaseException:
+            self.forget()  # what was made is ahead of what is committed
+            raise
+
+    def _step(self) -> StepResult | None:
         start = end = self._position
         deadline = self._clock.monotonic() + self._limits.seconds
         result, rows = StepResult(Span(start, end)), Rows()
         while True:
-            entries = self._read(end)
-            if not entries:
+            page = self._ahead or self._begin(end)
+            if page is None:
                 break
-            result.captures += self._processing().process(entries, rows)
-            end = entries[-1].offset + 1
-            fetched = [entry.record.fetched_at for entry in entries if isinstance(entry.record, Poll)]
-            result.newest_fetched_at = max([*fetched, result.newest_fetched_at or 0]) or None
+            end = page.span.end
+            # Workers make the next page's rows while this one's are awaited and committed.
+            self._ahead = self._begin(end) if self._count > 1 else None
+            result.captures += self._making().finish(rows)
+            result.newest_fetched_at = max(page.newest_fetched_at, result.newest_fetched_at or 0) or None
             if self._is_full(rows) or self._clock.monotonic() >= deadline:
                 break
         if end == start:
@@ -136,15 +151,38 @@ class Pipeline:
 
     def close(self) -> None:
         """Close every writer, so that quiet tables note their position; repeating is harmless."""
+        self.forget()
         for writer in self._writers.values():
             writer.close()
         self._acknowledge()
 
-    def _processing(self) -> Processor:
-        if self._processor is None:
+    def forget(self) -> None:
+        """End the workers and what they were making; the next step begins anew from the log."""
+        if self._maker is not None:
+            self._maker.close()
+        self._maker, self._ahead = None, None
+
+    def _making(self) -> "Workers | _Alone":
+        if not self._writers:
             self.open()
-        assert self._processor is not None  # noqa: S101 - open() sets it
-        return self._processor
+        if self._maker is None:
+            if self._count > 1 and self._open_log is not None:
+                self._maker = Workers(self._count, self._open_log, self._partition, self._position, self._feeds)
+            else:
+                self._maker = _Alone(Processor(self._log, self._partition, self._position, self._feeds))
+        return self._maker
+
+    def _begin(self, position: int) -> "_Page | None":
+        """Read a page and let its rows be made; None at the end of the log."""
+        maker, entries = self._making(), self._read(position)
+        if not entries:
+            return None
+        page = _Page(Span(position, entries[-1].offset + 1), _newest(entries))
+        if isinstance(maker, Workers):
+            maker.begin(page.span)
+        else:
+            maker.begin(entries)
+        return page
 
     def _read(self, position: int) -> list[Entry]:
         return self._log.read(self._partition, position, self._limits.entries, READ_BYTES)
@@ -169,6 +207,37 @@ class Pipeline:
         positions = [writer.position for writer in self._writers.values() if writer.position is not None]
         if positions:
             self._log.acknowledge(self.reader, self._partition, min(positions))
+
+
+class _Page(NamedTuple):
+    """Records whose rows are being made; ``newest_fetched_at`` (µs UTC) is 0 without polls."""
+
+    span: Span
+    newest_fetched_at: int
+
+
+def _newest(entries: list[Entry]) -> int:
+    return max((entry.record.fetched_at for entry in entries if isinstance(entry.record, Poll)), default=0)
+
+
+class _Alone:
+    """Makes rows in this process, when they are asked for."""
+
+    def __init__(self, processor: Processor) -> None:
+        self._processor = processor
+        self._entries: list[Entry] = []
+
+    def begin(self, entries: list[Entry]) -> None:
+        """Keep a page's records until ``finish``."""
+        self._entries = entries
+
+    def finish(self, rows: Rows) -> int:
+        """Add the page's rows; give how many captures it held."""
+        entries, self._entries = self._entries, []
+        return self._processor.process(entries, rows)
+
+    def close(self) -> None:
+        """There is nothing to end."""
 
 
 def check_agreement(table: str, position: int, first: int, end: int) -> None:

@@ -1,6 +1,6 @@
 """Records of a log → rows, each under the settings before it; the part of the loop that audit repeats."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from thirdrail.decode.formats import remembering
 from thirdrail.model.feeds import Feed
@@ -10,12 +10,22 @@ from thirdrail.pipeline.orders import rejected, restore
 from thirdrail.pipeline.streams import Streams
 from thirdrail.pipeline.transform import Context, Polls, Rows, feeds_under, transform
 
+Owns = Callable[[str | None], bool]
+"""Whether the rows of a feed are wanted; asked with None, those of replay orders and rejections."""
+
+
+def all_feeds(_feed_id: str | None) -> bool:
+    """Want all rows."""
+    return True
+
 
 class Processor:
-    """Turns the records of one partition into rows, from a position on, in order."""
+    """Turns the records of one partition into rows, from a position on, in order; of some feeds alone, if so asked."""
 
-    def __init__(self, log: CaptureLog, partition: str, position: int, feeds: Mapping[str, Feed]) -> None:
-        self._log, self._partition, self._feeds = log, partition, feeds
+    def __init__(
+        self, log: CaptureLog, partition: str, position: int, feeds: Mapping[str, Feed], owns: Owns = all_feeds
+    ) -> None:
+        self._log, self._partition, self._feeds, self._owns = log, partition, feeds, owns
         self._streams = Streams(log, partition, feeds)
         self._settings = log.settings_before(partition, position) or Settings()
         self._decoders = remembering()
@@ -26,19 +36,22 @@ class Processor:
         captures = 0
         for entry in entries:
             if isinstance(entry.record, Poll):
+                if not self._owns(entry.record.feed_id):
+                    continue
                 polls.append((entry.offset, entry.record, entry.body))
                 captures += 1
                 continue
             transform(polls, self._context(), self._streams, rows)
             polls = []
-            self._process_other(entry, rows)
+            if isinstance(entry.record, Settings):
+                self._settings = entry.record
+            elif self._owns(None):
+                self._process_order(entry, rows)
         transform(polls, self._context(), self._streams, rows)
         return captures
 
-    def _process_other(self, entry: Entry, rows: Rows) -> None:
+    def _process_order(self, entry: Entry, rows: Rows) -> None:
         match entry.record:
-            case Settings() as settings:
-                self._settings = settings
             case ReplayOrder() as order:
                 captures = {offset: found for offset in order.captures if (found := self._entry(offset)) is not None}
                 restore(entry.offset, order, captures, self._context(), rows)

@@ -1,0 +1,179 @@
+"""Rows made by several processes at once, committed by one (decision 0009).
+
+Each worker owns feeds, reads the log by itself and makes the rows of a page while the pipeline commits those of the
+page before. Nothing of it is durable and nothing decides what is written: positions, commits and acknowledgements stay
+with the one pipeline, and a worker that dies is an error after which everything is made again from the log.
+"""
+
+import multiprocessing
+import pickle
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from zlib import crc32
+
+import pyarrow as pa
+
+from thirdrail.errors import ThirdRailError, WorkerGone
+from thirdrail.model.feeds import Feed
+from thirdrail.model.ports import CaptureLog
+from thirdrail.model.records import Span
+from thirdrail.pipeline.processor import Processor
+from thirdrail.pipeline.transform import Rows
+
+OpenLog = Callable[[], CaptureLog]
+"""Opens the log for reading; a picklable callable, as it is called in another process."""
+
+_OFFSET = "record offset"
+_ALONE = "bus_trip_updates"
+"""Three rows of four at the MTA's full size are this feed's."""
+
+
+def owner(feed_id: str, workers: int) -> int:
+    """Give the worker that makes a feed's rows: the heaviest has the last one for itself."""
+    if workers == 1:
+        return 0
+    return workers - 1 if feed_id == _ALONE else crc32(feed_id.encode()) % (workers - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What a worker is told at its birth."""
+
+    number: int
+    workers: int
+    open_log: OpenLog
+    partition: str
+    position: int
+    feeds: Mapping[str, Feed]
+
+    def owns(self, feed_id: str | None) -> bool:
+        """Whether this worker makes a feed's rows; those of orders and rejections (None) are the first's."""
+        return self.number == (0 if feed_id is None else owner(feed_id, self.workers))
+
+
+class Workers:
+    """Processes that make rows; ``begin`` spans in order, then ``finish`` them in order. Blocks in ``finish``."""
+
+    def __init__(self, count: int, open_log: OpenLog, partition: str, position: int, feeds: Mapping[str, Feed]) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork would copy locks that a thread holds
+        self._pipes: list[Connection] = []
+        self._processes = []
+        for number in range(count):
+            ours, theirs = context.Pipe()
+            job = _Job(number, count, open_log, partition, position, feeds)
+            process = context.Process(target=_work, args=(job, theirs), daemon=True, name=f"thirdrail-worker-{number}")
+            process.start()
+            theirs.close()
+            self._pipes.append(ours)
+            self._processes.append(process)
+
+    def begin(self, span: Span) -> None:
+        """Let every worker make its rows of a span.
+
+        Raises:
+            WorkerGone: one of them has ended.
+        """
+        for number, pipe in enumerate(self._pipes):
+            try:
+                pipe.send(span)
+            except OSError as error:
+                raise self._gone(number) from error
+
+    def finish(self, rows: Rows) -> int:
+        """Add the rows of the span begun first; give how many captures it held.
+
+        Raises:
+            WorkerGone: a worker has ended.
+            ThirdRailError: what a worker met.
+        """
+        captures = 0
+        for number, pipe in enumerate(self._pipes):
+            try:
+                answer = pipe.recv_bytes()
+            except (EOFError, OSError) as error:
+                raise self._gone(number) from error
+            captures += _add(answer, rows)
+        return captures
+
+    def _gone(self, number: int) -> WorkerGone:
+        code = self._processes[number].exitcode
+        return WorkerGone(
+            f"worker {number} of {len(self._pipes)} has ended" + (f" with status {code}" if code else ""),
+            hint="nothing is lost, its rows are made again from the log; killed for memory, it wants fewer beside it",
+        )
+
+    def close(self) -> None:
+        """Let the workers end; repeating is harmless."""
+        for pipe in self._pipes:
+            pipe.close()
+        for process in self._processes:
+            process.join(5)
+            if process.is_alive():
+                process.kill()
+                process.join()
+        self._pipes, self._processes = [], []
+
+
+def _work(job: _Job, pipe: Connection) -> None:
+    """Make rows until the pipe ends: the pipeline has closed it, or is no more."""
+    for sent_to_all in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sent_to_all, signal.SIG_IGN)  # the pipeline decides when to stop
+    pa.set_memory_pool(pa.system_memory_pool())
+    log = job.open_log()
+    processor = Processor(log, job.partition, job.position, job.feeds, job.owns)
+    try:
+        while True:
+            answer = _answer(processor, log, job.partition, pipe.recv())
+            pipe.send_bytes(answer)
+    except (EOFError, OSError):
+        log.close()
+
+
+def _answer(processor: Processor, log: CaptureLog, partition: str, span: Span) -> bytes:
+    rows = Rows()
+    try:
+        captures = _processed(processor, log, partition, span, rows)
+    except ThirdRailError as error:
+        return pickle.dumps(error)
+    except Exception as error:  # noqa: BLE001 - a process's top: the pipeline hears it, and begins again
+        return pickle.dumps(
+            ThirdRailError(f"unexpected {type(error).__name__} in a worker: {error}", hint="please report this")
+        )
+    tables = {
+        name: pa.concat_tables(parts).append_column(_OFFSET, pa.chunked_array(rows.offsets[name]))
+        for name, parts in rows.tables.items()
+    }
+    return pickle.dumps((captures, rows.decoded_rows, {name: _packed(table) for name, table in tables.items()}))
+
+
+def _processed(processor: Processor, log: CaptureLog, partition: str, span: Span, rows: Rows) -> int:
+    captures, position = 0, span.start
+    while position < span.end:
+        entries = [entry for entry in log.read(partition, position, 256) if entry.offset < span.end]
+        if not entries:
+            break
+        captures += processor.process(entries, rows)
+        position = entries[-1].offset + 1
+    return captures
+
+
+def _packed(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def _add(answer: bytes, rows: Rows) -> int:
+    """Add what a worker made; raise what it met."""
+    found = pickle.loads(answer)  # noqa: S301 - from a process of ours, by a pipe that nobody else has
+    if isinstance(found, ThirdRailError):
+        raise found
+    captures, decoded_rows, tables = found
+    for name, packed in tables.items():
+        table = pa.ipc.open_stream(packed).read_all()
+        rows.add(name, table.drop_columns([_OFFSET]), table[_OFFSET].combine_chunks())
+    rows.decoded_rows += decoded_rows
+    return int(captures)
