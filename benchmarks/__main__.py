@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
 
 from benchmarks.kinds import kinds
@@ -28,6 +29,7 @@ from thirdrail.normalise.formats import NORMALISERS
 from thirdrail.observe.clock import SystemClock
 from thirdrail.pipeline import loop, transform
 from thirdrail.pipeline.loop import Pipeline
+from thirdrail.pipeline.workers import Team
 from thirdrail.sinks.iceberg.catalog import open_catalog
 from thirdrail.sinks.iceberg.sink import IcebergSink, IcebergWriter
 
@@ -149,6 +151,45 @@ def speed(kind: str) -> None:
         print("    " + ", ".join(f"{step} {share:.0%}" for step, share in split[history].items()))
 
 
+def workers() -> None:
+    """Print rows per second of wall time with one process and with two workers, in turn; half subway, half bus rows."""
+    bus = Feed(id="bus_trip_updates", family="bus", url="", meaning="")
+    feeds = {"subway": FEEDS["subway"], bus.id: bus}
+    best: dict[int, float] = defaultdict(float)
+    for turn in range(2 * ROUNDS):
+        count = 1 + turn % 2
+        with tempfile.TemporaryDirectory() as place:
+            spool, open_sink = Path(place) / "spool", partial(_iceberg, Path(place))
+            log = Spool.open(spool, SystemClock(), writable=True)
+            team = Team(count, partial(Spool.open, spool, SystemClock(), writable=False), open_sink)
+            pipeline = Pipeline(
+                log, open_sink(), PARTITION, SystemClock(), feeds=feeds, team=team if count > 1 else None
+            )
+            for half in (range(8), range(8, 56)):  # in the first, processes begin and libraries load
+                log.append(PARTITION, [_mixed(number) for number in half])
+                began, rows = time.monotonic(), 0
+                while (result := pipeline.step()) is not None:
+                    rows += result.decoded
+            best[count] = max(best[count], rows / (time.monotonic() - began))
+            pipeline.close()
+            log.close()
+    ratio = f"{best[2] / best[1]:.2f}x"
+    print(f"\nworkers, wall time: one process {best[1]:,.0f} rows/s, two workers {best[2]:,.0f} rows/s: {ratio}")
+
+
+@lru_cache(maxsize=64)
+def _mixed(number: int) -> tuple[Poll, bytes]:
+    """Give a poll: each fourth is of the buses, with as many rows as the three of the subway."""
+    later, is_bus = number * EVERY_S, number % 4 == 0
+    body = bus_message(0, 2_000, later=later) if is_bus else subway_message(0, 900, later=later)
+    feed_id = "bus_trip_updates" if is_bus else "subway"
+    return Poll(feed_id=feed_id, fetched_at=(1_780_000_005 + later) * 1_000_000), body
+
+
+def _iceberg(folder: Path) -> IcebergSink:
+    return IcebergSink(open_catalog(folder, create=True), SystemClock())
+
+
 def two_phase() -> None:
     """Print the CPU of decoding a bus-sized message of which about a third moved, with and without the one before."""
     messages = bodies("bus")
@@ -262,6 +303,7 @@ def main() -> None:
         memory(kind)
     flat(300 if "--quick" in sys.argv else 2_000)
     two_phase()
+    workers()
     longest_call()
 
 

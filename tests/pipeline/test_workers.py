@@ -109,3 +109,18 @@ def test_workers_end_with_the_process_that_began_them(tmp_path: Path, sent: sign
         again = run_once("run", "--for", "3s", "--data", str(data), "--config", str(config))
         assert again.returncode == 0, again.stderr
     assert app.audit(app.DataFolder.existing(data), None).ok
+
+
+def test_five_kills_under_load_lose_and_double_nothing(tmp_path: Path) -> None:
+    data = tmp_path / "d"
+    with CityServer(seed=2) as city:
+        config = configured(tmp_path / "run.toml", city, workers=2, commit_interval_seconds=0.2, interval=1)
+        for number in range(5):
+            with Victim(tmp_path / "run.log", "run", "--data", str(data), "--config", str(config)) as run:
+                run.until(lambda: len(children(run.process.pid)) >= 2, 30, "workers have begun")
+                time.sleep(1.5 + 0.37 * number)
+                run.kill()
+        assert run_once("run", "--for", "3s", "--data", str(data), "--config", str(config)).returncode == 0
+    report = app.audit(app.DataFolder.existing(data), None)
+    assert report.ok, report
+    assert report.captures > 8

@@ -19,6 +19,7 @@ from thirdrail.model.records import FeedSettings, Record, Settings
 from thirdrail.model.tables import NAMESPACE, TABLES
 from thirdrail.observe.clock import SystemClock
 from thirdrail.pipeline.loop import Limits, Pipeline, StepResult, give_memory_back
+from thirdrail.pipeline.workers import Team
 from thirdrail.sinks.iceberg.catalog import open_catalog
 from thirdrail.sinks.iceberg.positions import current_positions
 from thirdrail.sinks.iceberg.sink import IcebergSink
@@ -134,15 +135,11 @@ def writing(
         catalog = open_catalog(folder.path, create=True)
         _refuse_another_log(folder, catalog, log.log_id)
         limits = Limits(rows=config.batch_rows, bytes=config.batch_bytes, seconds=config.commit_interval_seconds)
-        pipeline = Pipeline(
-            log,
-            IcebergSink(catalog, clock),
-            PARTITION,
-            clock,
-            limits=limits,
-            workers=config.workers,
-            open_log=partial(Spool.open, folder.spool, SystemClock(), writable=False),
-        )
+        team = None
+        if config.workers > 1:
+            open_log = partial(Spool.open, folder.spool, SystemClock(), writable=False)
+            team = Team(config.workers, open_log, partial(_open_sink, folder.path))
+        pipeline = Pipeline(log, IcebergSink(catalog, clock), PARTITION, clock, limits=limits, team=team)
         pipeline.open()
         work = Writing(folder, config, log, catalog, pipeline)
         yield work
@@ -152,6 +149,11 @@ def writing(
         if pipeline is not None:
             pipeline.forget()
         log.close()
+
+
+def _open_sink(folder: Path) -> IcebergSink:
+    """Open the tables in a worker's process."""
+    return IcebergSink(open_catalog(folder, create=False), SystemClock())
 
 
 def _refuse_another_log(folder: DataFolder, catalog: SqlCatalog, log_id: str) -> None:

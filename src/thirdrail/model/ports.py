@@ -5,7 +5,7 @@ one contract suite under ``tests/contract`` that every implementation inherits.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -137,6 +137,37 @@ class Sink(Protocol):
 
     def open(self, table: Table, log_id: str, partition: str) -> Writer:
         """Give the one writer for this table and partition, creating the table when it is missing."""
+        ...
+
+
+class Prepared(Protocol):
+    """Rows that are durable at a destination and not visible yet; can be sent from process to process."""
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        ...
+
+
+class Preparing(Protocol):
+    """A sink whose rows can be made durable by other processes than the one that commits them."""
+
+    def prepare(self, table: Table, rows: pa.Table) -> Sequence[Prepared]:
+        """Make rows durable without showing them; the table exists."""
+        ...
+
+
+@runtime_checkable
+class PreparedWriter(Protocol):
+    """A writer of such a sink."""
+
+    def commit_prepared(self, prepared: Sequence[Prepared], span: Span) -> None:
+        """As :meth:`Writer.commit`, for all rows of the span that the table does not have.
+
+        Raises:
+            PositionGap: the span starts above the position.
+            CommitConflict: after bounded retries, or another process has written part of the span since.
+        """
         ...
 
 

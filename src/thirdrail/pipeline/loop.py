@@ -13,12 +13,12 @@ import pyarrow as pa
 from thirdrail.errors import CapturesGone, LogBehindDestination
 from thirdrail.model import feeds as declared
 from thirdrail.model.feeds import Feed
-from thirdrail.model.ports import CaptureLog, Clock, Sink, Writer
+from thirdrail.model.ports import CaptureLog, Clock, PreparedWriter, Sink, Writer
 from thirdrail.model.records import Entry, Poll, Span
 from thirdrail.model.tables import TABLES
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.transform import Rows
-from thirdrail.pipeline.workers import OpenLog, Workers
+from thirdrail.pipeline.workers import Team, Workers
 
 READ_BYTES = 6 << 20
 """Bodies read and transformed at a time: about 200,000 rows, so that memory stays bounded."""
@@ -69,15 +69,14 @@ class Pipeline:
         *,
         limits: Limits | None = None,
         feeds: Mapping[str, Feed] = declared.BY_ID,
-        workers: int = 1,
-        open_log: OpenLog | None = None,
+        team: Team | None = None,
     ) -> None:
-        """Carry with rows made here, or by so many worker processes, which open the log for themselves."""
+        """Carry with rows made here, or by a team of processes for a sink whose rows can be prepared."""
         self._log, self._sink, self._partition, self._clock = log, sink, partition, clock
         self._limits = limits or Limits()
         self._feeds = feeds
         self._writers: dict[str, Writer] = {}
-        self._count, self._open_log = workers, open_log
+        self._team = team
         self._maker: Workers | _Alone | None = None
         self._ahead: _Page | None = None
         self._position = 0
@@ -137,10 +136,11 @@ class Pipeline:
                 break
             end = page.span.end
             # Workers make the next page's rows while this one's are awaited and committed.
-            self._ahead = self._begin(end) if self._count > 1 else None
+            self._ahead = self._begin(end) if self._team is not None else None
             result.captures += self._making().finish(rows)
             result.newest_fetched_at = max(page.newest_fetched_at, result.newest_fetched_at or 0) or None
-            if self._is_full(rows) or self._clock.monotonic() >= deadline:
+            # What a team made is in files already: every page is a batch.
+            if self._team is not None or self._is_full(rows) or self._clock.monotonic() >= deadline:
                 break
         if end == start:
             return None
@@ -166,8 +166,9 @@ class Pipeline:
         if not self._writers:
             self.open()
         if self._maker is None:
-            if self._count > 1 and self._open_log is not None:
-                self._maker = Workers(self._count, self._open_log, self._partition, self._position, self._feeds)
+            if self._team is not None:
+                known = {name: writer.position or 0 for name, writer in self._writers.items()}
+                self._maker = Workers(self._team, self._partition, self._position, known, self._feeds)
             else:
                 self._maker = _Alone(Processor(self._log, self._partition, self._position, self._feeds))
         return self._maker
@@ -185,7 +186,8 @@ class Pipeline:
         return page
 
     def _read(self, position: int) -> list[Entry]:
-        return self._log.read(self._partition, position, self._limits.entries, READ_BYTES)
+        pages = 1 if self._team is None else self._team.count
+        return self._log.read(self._partition, position, self._limits.entries, READ_BYTES * pages)
 
     def _is_full(self, rows: Rows) -> bool:
         tables = [table for parts in rows.tables.values() for table in parts]
@@ -194,10 +196,17 @@ class Pipeline:
     def _commit(self, rows: Rows, result: StepResult) -> None:
         """Commit every table, ``feed_messages`` last, and only then move on."""
         for table in TABLES:
+            writer = self._writers[table.name]
+            if self._team is not None:
+                assert isinstance(writer, PreparedWriter)  # noqa: S101 - whoever gives a team, gives such a sink
+                prepared = rows.prepared.get(table.name, [])
+                writer.commit_prepared(prepared, result.span)
+                result.written[table.name] = sum(each.rows for each in prepared)
+                continue
             parts = rows.tables.get(table.name, [])
             batch = pa.concat_tables(parts) if parts else table.arrow_schema.empty_table()
             offsets = pa.concat_arrays(rows.offsets[table.name]) if parts else None
-            self._writers[table.name].commit(batch, result.span, offsets)
+            writer.commit(batch, result.span, offsets)
             result.written[table.name] = len(batch)
         self._position = result.span.end
         self._acknowledge()

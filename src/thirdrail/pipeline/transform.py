@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from thirdrail.decode.formats import DECODERS, Decoder, format_name
 from thirdrail.model.feeds import Feed
+from thirdrail.model.ports import Prepared
 from thirdrail.model.records import Poll, Settings
 from thirdrail.model.tables import PICTURE_TABLES, QUARANTINE
 from thirdrail.normalise.formats import NORMALISERS
@@ -58,10 +59,14 @@ StreamOf = Callable[[str, str, int], Stream]
 
 @dataclass(slots=True)
 class Rows:
-    """What some records gave: table → Arrow rows, and table → the record offset of each row."""
+    """What some records gave: table → Arrow rows, and table → the record offset of each row.
+
+    What a worker made is ``prepared`` instead: durable at the destination already.
+    """
 
     tables: dict[str, list[pa.Table]] = field(default_factory=lambda: defaultdict(list))
     offsets: dict[str, list[pa.Array]] = field(default_factory=lambda: defaultdict(list))
+    prepared: dict[str, list[Prepared]] = field(default_factory=lambda: defaultdict(list))
     decoded_rows: int = 0
 
     def add(self, table: str, rows: pa.Table, offsets: pa.Array | None = None) -> None:

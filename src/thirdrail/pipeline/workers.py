@@ -1,8 +1,8 @@
 """Rows made by several processes at once, committed by one (decision 0009).
 
-Each worker owns feeds, reads the log by itself and makes the rows of a page while the pipeline commits those of the
-page before. Nothing of it is durable and nothing decides what is written: positions, commits and acknowledgements stay
-with the one pipeline, and a worker that dies is an error after which everything is made again from the log.
+Each worker owns feeds, reads the log by itself, makes the rows of a page and writes their files, while the pipeline
+commits those of the page before. What nobody commits is an orphan: positions, commits and acknowledgements stay with
+the one pipeline, and a worker that dies is an error after which everything is made again from the log.
 """
 
 import multiprocessing
@@ -14,18 +14,26 @@ from multiprocessing.connection import Connection
 from zlib import crc32
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from thirdrail.errors import ThirdRailError, WorkerGone
 from thirdrail.model.feeds import Feed
-from thirdrail.model.ports import CaptureLog
+from thirdrail.model.ports import CaptureLog, Prepared, Preparing
 from thirdrail.model.records import Span
+from thirdrail.model.tables import BY_NAME
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.transform import Rows
 
-OpenLog = Callable[[], CaptureLog]
-"""Opens the log for reading; a picklable callable, as it is called in another process."""
 
-_OFFSET = "record offset"
+@dataclass(frozen=True, slots=True)
+class Team:
+    """How many workers, and how each opens the log and the destination for itself: callables that can be pickled."""
+
+    count: int
+    open_log: Callable[[], CaptureLog]
+    open_sink: Callable[[], Preparing]
+
+
 _ALONE = "bus_trip_updates"
 """Three rows of four at the MTA's full size are this feed's."""
 
@@ -42,27 +50,30 @@ class _Job:
     """What a worker is told at its birth."""
 
     number: int
-    workers: int
-    open_log: OpenLog
+    team: Team
     partition: str
     position: int
+    positions: Mapping[str, int]
     feeds: Mapping[str, Feed]
 
     def owns(self, feed_id: str | None) -> bool:
         """Whether this worker makes a feed's rows; those of orders and rejections (None) are the first's."""
-        return self.number == (0 if feed_id is None else owner(feed_id, self.workers))
+        return self.number == (0 if feed_id is None else owner(feed_id, self.team.count))
 
 
 class Workers:
     """Processes that make rows; ``begin`` spans in order, then ``finish`` them in order. Blocks in ``finish``."""
 
-    def __init__(self, count: int, open_log: OpenLog, partition: str, position: int, feeds: Mapping[str, Feed]) -> None:
+    def __init__(
+        self, team: Team, partition: str, position: int, positions: Mapping[str, int], feeds: Mapping[str, Feed]
+    ) -> None:
+        """Begin them at a position; ``positions`` are those of the tables, which may be further."""
         context = multiprocessing.get_context("spawn")  # a fork would copy locks that a thread holds
         self._pipes: list[Connection] = []
         self._processes = []
-        for number in range(count):
+        for number in range(team.count):
             ours, theirs = context.Pipe()
-            job = _Job(number, count, open_log, partition, position, feeds)
+            job = _Job(number, team, partition, position, positions, feeds)
             process = context.Process(target=_work, args=(job, theirs), daemon=True, name=f"thirdrail-worker-{number}")
             process.start()
             theirs.close()
@@ -94,7 +105,14 @@ class Workers:
                 answer = pipe.recv_bytes()
             except (EOFError, OSError) as error:
                 raise self._gone(number) from error
-            captures += _add(answer, rows)
+            found = pickle.loads(answer)  # noqa: S301 - from a process of ours, by a pipe that nobody else has
+            if isinstance(found, ThirdRailError):
+                raise found
+            count, decoded_rows, prepared = found
+            captures += count
+            rows.decoded_rows += decoded_rows
+            for name, files in prepared.items():
+                rows.prepared[name] += files
         return captures
 
     def _gone(self, number: int) -> WorkerGone:
@@ -121,31 +139,31 @@ def _work(job: _Job, pipe: Connection) -> None:
     for sent_to_all in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sent_to_all, signal.SIG_IGN)  # the pipeline decides when to stop
     pa.set_memory_pool(pa.system_memory_pool())
-    log = job.open_log()
+    log, sink = job.team.open_log(), job.team.open_sink()
     processor = Processor(log, job.partition, job.position, job.feeds, job.owns)
     try:
         while True:
-            answer = _answer(processor, log, job.partition, pipe.recv())
-            pipe.send_bytes(answer)
+            pipe.send_bytes(pickle.dumps(_answer(processor, log, sink, job, pipe.recv())))
     except (EOFError, OSError):
         log.close()
 
 
-def _answer(processor: Processor, log: CaptureLog, partition: str, span: Span) -> bytes:
+_Answer = tuple[int, int, dict[str, list[Prepared]]]
+"""Captures, decoded rows, and by table what was made durable."""
+
+
+def _answer(processor: Processor, log: CaptureLog, sink: Preparing, job: _Job, span: Span) -> _Answer | ThirdRailError:
     rows = Rows()
     try:
-        captures = _processed(processor, log, partition, span, rows)
+        captures = _processed(processor, log, job.partition, span, rows)
+        prepared = {
+            name: list(sink.prepare(BY_NAME[name], new)) for name in rows.tables if len(new := _new(name, rows, job))
+        }
     except ThirdRailError as error:
-        return pickle.dumps(error)
+        return error
     except Exception as error:  # noqa: BLE001 - a process's top: the pipeline hears it, and begins again
-        return pickle.dumps(
-            ThirdRailError(f"unexpected {type(error).__name__} in a worker: {error}", hint="please report this")
-        )
-    tables = {
-        name: pa.concat_tables(parts).append_column(_OFFSET, pa.chunked_array(rows.offsets[name]))
-        for name, parts in rows.tables.items()
-    }
-    return pickle.dumps((captures, rows.decoded_rows, {name: _packed(table) for name, table in tables.items()}))
+        return ThirdRailError(f"unexpected {type(error).__name__} in a worker: {error}", hint="please report this")
+    return captures, rows.decoded_rows, prepared
 
 
 def _processed(processor: Processor, log: CaptureLog, partition: str, span: Span, rows: Rows) -> int:
@@ -159,21 +177,10 @@ def _processed(processor: Processor, log: CaptureLog, partition: str, span: Span
     return captures
 
 
-def _packed(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return bytes(sink.getvalue())
-
-
-def _add(answer: bytes, rows: Rows) -> int:
-    """Add what a worker made; raise what it met."""
-    found = pickle.loads(answer)  # noqa: S301 - from a process of ours, by a pipe that nobody else has
-    if isinstance(found, ThirdRailError):
-        raise found
-    captures, decoded_rows, tables = found
-    for name, packed in tables.items():
-        table = pa.ipc.open_stream(packed).read_all()
-        rows.add(name, table.drop_columns([_OFFSET]), table[_OFFSET].combine_chunks())
-    rows.decoded_rows += decoded_rows
-    return int(captures)
+def _new(name: str, rows: Rows, job: _Job) -> pa.Table:
+    """Give a table's rows without those that it had when the worker began."""
+    whole = pa.concat_tables(rows.tables[name])
+    position = job.positions.get(name)
+    if position is None or position <= job.position:
+        return whole
+    return whole.filter(pc.greater_equal(pa.chunked_array(rows.offsets[name]), position))

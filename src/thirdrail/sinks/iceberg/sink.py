@@ -1,16 +1,18 @@
 """The Iceberg sink and its writers."""
 
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import NamedTuple
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
-from pyiceberg.manifest import ManifestFile
+from pyiceberg.manifest import DataFile, ManifestFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Operation
 
-from thirdrail.errors import PositionGap, PositionUnknown
-from thirdrail.model.ports import Clock
+from thirdrail.errors import CommitConflict, PositionGap, PositionUnknown
+from thirdrail.model.ports import Clock, Prepared
 from thirdrail.model.records import Position, Span
 from thirdrail.model.tables import NAMESPACE, Table
 from thirdrail.sinks.iceberg.commit import Staged, commit
@@ -27,6 +29,20 @@ QUIET_MOVE_SECONDS = 600.0
 SWEEP_SECONDS = 600.0
 
 
+class PreparedFile(NamedTuple):
+    """A durable data file that no snapshot names yet."""
+
+    rows: int
+    file: DataFile
+    spec_id: int
+
+    @property
+    def whole(self) -> DataFile:
+        """The file with its partition spec, which PyIceberg's class loses between processes."""
+        self.file.spec_id = self.spec_id
+        return self.file
+
+
 class IcebergSink:
     """Tables of one catalog; a writer per table and partition."""
 
@@ -34,6 +50,7 @@ class IcebergSink:
 
     def __init__(self, catalog: Catalog, clock: Clock, namespace: str = NAMESPACE) -> None:
         self._catalog, self._clock, self._namespace = catalog, clock, namespace
+        self._loaded: dict[str, IcebergTable] = {}
 
     def open(self, table: Table, log_id: str, partition: str) -> "IcebergWriter":
         """Give the writer of a table, which is created when missing.
@@ -52,6 +69,14 @@ class IcebergSink:
                 hint="another program wrote this table; use another data folder and replay into it",
             )
         return IcebergWriter(self._catalog, name, table, (log_id, partition), positions, self._clock)
+
+    def prepare(self, table: Table, rows: pa.Table) -> list[PreparedFile]:
+        """Write data files that nothing refers to yet."""
+        if table.name not in self._loaded:
+            self._loaded[table.name] = self._catalog.load_table((self._namespace, table.name))
+        target = self._loaded[table.name]
+        files = write_data_files(target, table, rows)
+        return [PreparedFile(file.record_count, file, target.spec().spec_id) for file in files]
 
     def _load_or_create(self, table: Table, name: tuple[str, str]) -> IcebergTable:
         try:
@@ -98,14 +123,43 @@ class IcebergWriter:
     def commit(self, rows: pa.Table, span: Span, offsets: pa.Array | None = None) -> None:
         """Make rows and position visible; without rows the position moves in memory, every 10 minutes on disk."""
         start = self._start(span)
-        if self._known_to is not None and span.end <= self._known_to and span.end > span.start:
+        if self._has_nothing_to_do(len(rows), span):
             return
-        if not len(rows) and self._position is not None:
-            self._known_to = span.end
-            if self._clock.monotonic() - self._moved_at < QUIET_MOVE_SECONDS:
-                return
         self._commit(rows, Span(start, span.end), record_offsets(rows, offsets))
         self._sweep()
+
+    def commit_prepared(self, prepared: Sequence[Prepared], span: Span) -> None:
+        """Make files of :meth:`IcebergSink.prepare` and the position visible; else as ``commit``."""
+        start = Span(self._start(span), span.end)
+        if self._has_nothing_to_do(len(prepared), span):
+            return
+        files = [each.whole for each in prepared if isinstance(each, PreparedFile)]
+
+        def stage(table: IcebergTable, positions: Positions, snapshot_id: int) -> Staged | None:
+            position = positions.get(self._source)
+            if position is not None and span.end <= position:
+                return None
+            if files and position is not None and position > span.start:
+                raise CommitConflict(
+                    f"{'.'.join(self._name)} is at position {position}: another process wrote part of "
+                    f"offsets {span.start} to {span.end - 1}",
+                    hint="the rest is made again from there",
+                )
+            no_rows = self._table.arrow_schema.empty_table()
+            still_wanted(no_rows, record_offsets(no_rows, None), start, position, self._table.name)
+            return self._staged(table, positions, snapshot_id, files, span)
+
+        self._move(commit(self._catalog, self._name, stage, self._clock), span)
+        self._sweep()
+
+    def _has_nothing_to_do(self, rows: int, span: Span) -> bool:
+        """Whether a span is in already, or is empty and its position need not be noted on disk yet."""
+        if self._known_to is not None and span.end <= self._known_to and span.end > span.start:
+            return True
+        if rows or self._position is None:
+            return False
+        self._known_to = span.end
+        return self._clock.monotonic() - self._moved_at < QUIET_MOVE_SECONDS
 
     def close(self) -> None:
         """Note on disk what was known in memory; repeating is harmless."""
@@ -129,7 +183,9 @@ class IcebergWriter:
         def stage(table: IcebergTable, positions: Positions, snapshot_id: int) -> Staged | None:
             return self._stage(table, positions, snapshot_id, rows, span, offsets)
 
-        after = commit(self._catalog, self._name, stage, self._clock)
+        self._move(commit(self._catalog, self._name, stage, self._clock), span)
+
+    def _move(self, after: Positions, span: Span) -> None:
         self._position = after[self._source]
         self._known_to = max(self._position, span.end)
         self._moved_at = self._clock.monotonic()
@@ -148,11 +204,17 @@ class IcebergWriter:
         if position is not None and span.end <= position:
             return None
         wanted = still_wanted(rows, offsets, span, position, self._table.name)
-        manifests = self._parent_manifests(table)
         files = write_data_files(table, self._table, wanted) if len(wanted) else []
+        return self._staged(table, positions, snapshot_id, files, span)
+
+    def _staged(
+        self, table: IcebergTable, positions: Positions, snapshot_id: int, files: list[DataFile], span: Span
+    ) -> Staged:
+        manifests = self._parent_manifests(table)
         if files:
             manifests = [new_manifest(table, snapshot_id, files), *merged(table, snapshot_id, manifests)]
-        return Staged(manifests, {**positions, self._source: span.end}, Operation.APPEND, len(files), len(wanted))
+        rows = sum(file.record_count for file in files)
+        return Staged(manifests, {**positions, self._source: span.end}, Operation.APPEND, len(files), rows)
 
     def _parent_manifests(self, table: IcebergTable) -> list[ManifestFile]:
         parent = table.metadata.current_snapshot()
