@@ -64,6 +64,34 @@ class PollerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     ] = 4
 
 
+class MaintenanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How tables are cared for."""
+
+    every_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="between two rounds in `run`; at a commit each 5 s, a table gets twelve small files in "
+            "a minute; 0 leaves all care to `thirdrail maintain`",
+        ),
+    ] = 60.0
+    replaced_minutes: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="minutes that a merged file stays once no snapshot names it; for readers that are still at it",
+        ),
+    ] = 60.0
+    orphan_hours: Annotated[
+        float,
+        Meta(
+            ge=1,
+            description="hours that a file which nothing names stays; a writer may be about to commit it, "
+            "and no commit takes a day",
+        ),
+    ] = 24.0
+
+
 class FeedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One feed: where it is to differ from its declaration, or all of one that is not declared."""
 
@@ -113,6 +141,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ] = 1
     spool: SpoolConfig = SpoolConfig()
     poller: PollerConfig = PollerConfig()
+    maintenance: MaintenanceConfig = MaintenanceConfig()
     feeds: Annotated[
         dict[str, FeedConfig],
         Meta(

@@ -160,6 +160,10 @@ class PositionRegressed(SinkError):
     """A snapshot carries a lower position than its parent."""
 
 
+class RowsDiffer(SinkError):
+    """A rewrite of files would not hold the rows that they hold."""
+
+
 class CommitConflict(SinkError):
     """The table moved on between reading and committing."""
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
+from thirdrail.app.caring import Caretaker
 from thirdrail.app.data_folder import disk
 from thirdrail.app.writing import Totals, Writing
 from thirdrail.capturelog.spool import PARTITION
@@ -62,6 +63,7 @@ class Run:
             say=say,
             paused=lambda: disk(work.folder, config).shortage,
         )
+        self.caretaker = Caretaker(work.folder, config, clock, say)
         self._said: dict[str, float] = {}
         self._failures = 0
 
@@ -81,6 +83,7 @@ class Run:
         """
         self.work.note_settings()
         self.poller.start()
+        self.caretaker.start()
         expired_at = self.clock.monotonic()
         try:
             while not stopping.is_set() and self.poller.failure is None:
@@ -95,6 +98,7 @@ class Run:
                 self._wait(began + wait, stopping, look)
         finally:
             self.poller.stop()
+            self.caretaker.stop()
         self._carry_the_rest()
         look()
         if self.poller.failure is not None:

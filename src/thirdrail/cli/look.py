@@ -36,7 +36,7 @@ def tables(name: str | None, data: Path, *, as_json: bool) -> int:
     With NAME: its columns, what they mean, and where they come from.
     """
     if name is not None:
-        return _columns(_table(name), as_json=as_json)
+        return _columns(table_of(name), as_json=as_json)
     folder = app.DataFolder.existing(data)
     pinned = [app.pinned(folder, table) for table in TABLES]
     if as_json:
@@ -88,7 +88,8 @@ def _columns(table: Table, *, as_json: bool) -> int:
     return 0
 
 
-def _table(name: str) -> Table:
+def table_of(name: str) -> Table:
+    """Give the table of a name that a person wrote."""
     if name not in BY_NAME:
         raise UsageError(f"no table is called {name!r}", hint=f"tables: {', '.join(BY_NAME)}")
     return BY_NAME[name]

@@ -14,6 +14,7 @@ from thirdrail.cli.ingest import replay
 from thirdrail.cli.live import city, demo
 from thirdrail.cli.live import run as run_command
 from thirdrail.cli.look import audit, sql, tables
+from thirdrail.cli.maintain import maintain
 from thirdrail.cli.quarantine import quarantine
 from thirdrail.cli.status import status
 from thirdrail.errors import ThirdRailError, UsageError
@@ -27,7 +28,21 @@ def commands() -> None:
     """Turn New York's transit feeds into Iceberg tables, each row exactly once."""
 
 
-for command in (demo, run_command, status, tables, sql, audit, replay, feeds, captures, quarantine, config, city):
+for command in (
+    demo,
+    run_command,
+    status,
+    tables,
+    sql,
+    audit,
+    maintain,
+    replay,
+    feeds,
+    captures,
+    quarantine,
+    config,
+    city,
+):
     commands.add_command(command)
 
 

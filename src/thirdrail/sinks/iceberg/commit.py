@@ -46,6 +46,8 @@ class Staged(NamedTuple):
     operation: Operation
     added_files: int
     added_rows: int
+    removed_files: int = 0
+    removed_rows: int = 0
 
 
 Stage = Callable[[IcebergTable, Positions, int], Staged | None]
@@ -132,13 +134,15 @@ def _hand_over(catalog: Catalog, table: IcebergTable, snapshot_id: int, staged: 
 def _summary(parent: Snapshot | None, staged: Staged) -> Summary:
     """Give the counts that readers expect, and every partition's position."""
     before = parent.summary.additional_properties if parent and parent.summary else {}
-    files = int(before.get("total-data-files", "0")) + staged.added_files
-    rows = int(before.get("total-records", "0")) + staged.added_rows
+    files = int(before.get("total-data-files", "0")) + staged.added_files - staged.removed_files
+    rows = int(before.get("total-records", "0")) + staged.added_rows - staged.removed_rows
+    removed = {"deleted-data-files": str(staged.removed_files), "deleted-records": str(staged.removed_rows)}
     return Summary(
         staged.operation,
         **{
             "added-data-files": str(staged.added_files),
             "added-records": str(staged.added_rows),
+            **(removed if staged.removed_files else {}),
             "total-data-files": str(files),
             "total-records": str(rows),
             **as_properties(staged.positions),

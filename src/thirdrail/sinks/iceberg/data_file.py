@@ -25,19 +25,27 @@ _ZSTD_LEVEL = 3
 _EPOCH = date(1970, 1, 1)
 
 
-def write_data_files(target: IcebergTable, table: Table, rows: pa.Table) -> list[DataFile]:
-    """Write the rows durably and give the files; nothing refers to them yet."""
-    days = pc.unique(pc.floor_temporal(rows.column("fetched_at"), unit="day")).to_pylist()
-    if len(days) == 1:
-        return [_write(target, table, rows, days[0].date())]
+def write_data_files(
+    target: IcebergTable, table: Table, rows: pa.Table, row_group_rows: int | None = None
+) -> list[DataFile]:
+    """Write the rows durably and give the files; nothing refers to them yet. A file is one row group by default."""
     day_of_row = pc.floor_temporal(rows.column("fetched_at"), unit="day")
+    days = list(pc.unique(day_of_row))
+    if len(days) == 1:
+        return [_write(target, table, rows, days[0].as_py().date(), row_group_rows)]
     return [
-        _write(target, table, rows.filter(pc.equal(day_of_row, pa.scalar(day, day_of_row.type))), day.date())
+        _write(
+            target,
+            table,
+            rows.filter(pc.equal(day_of_row, pa.scalar(day, day_of_row.type))),
+            day.date(),
+            row_group_rows,
+        )
         for day in sorted(days)
     ]
 
 
-def _write(target: IcebergTable, table: Table, rows: pa.Table, day: date) -> DataFile:
+def _write(target: IcebergTable, table: Table, rows: pa.Table, day: date, row_group_rows: int | None) -> DataFile:
     location = f"{target.location()}/data/fetched_at_day={day.isoformat()}/{uuid4()}.parquet"
     path = local_path(location)
     schema = parquet_schema(table, target.schema())
@@ -52,7 +60,7 @@ def _write(target: IcebergTable, table: Table, rows: pa.Table, day: date) -> Dat
             column_encoding={column.name: "DELTA_BINARY_PACKED" for column in table.columns if column.type in _DELTA},
         )
         with writer:
-            writer.write_table(_sorted(table, rows, schema), row_group_size=max(len(rows), 1))
+            writer.write_table(_sorted(table, rows, schema), row_group_size=row_group_rows or max(len(rows), 1))
     return _described(target, writer.writer.metadata, location, path.stat().st_size, (day - _EPOCH).days)
 
 

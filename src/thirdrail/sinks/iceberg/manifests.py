@@ -40,6 +40,41 @@ def new_manifest(table: IcebergTable, snapshot_id: int, files: list[DataFile]) -
     return manifest
 
 
+def without(table: IcebergTable, snapshot_id: int, manifests: list[ManifestFile], gone: set[str]) -> list[ManifestFile]:
+    """Give manifests in which some data files (by location) are deleted; those that name none of them stay."""
+    kept: list[ManifestFile] = []
+    for manifest in manifests:
+        entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+        if not any(entry.data_file.file_path in gone for entry in entries):
+            kept.append(manifest)
+            continue
+        with _writer(table, snapshot_id) as writer:
+            for entry in entries:
+                if entry.data_file.file_path in gone:
+                    writer.delete(entry)
+                else:
+                    writer.existing(entry)
+        kept.append(writer.to_manifest_file())
+    return kept
+
+
+def live_files(table: IcebergTable, manifests: list[ManifestFile]) -> dict[str, DataFile]:
+    """Give the data files of manifests by location."""
+    found = {}
+    for manifest in manifests:
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
+            found[entry.data_file.file_path] = entry.data_file
+    return found
+
+
+def parent_manifests(table: IcebergTable) -> list[ManifestFile]:
+    """Give the manifests of the current snapshot that name anything."""
+    parent = table.metadata.current_snapshot()
+    if parent is None:
+        return []
+    return [m for m in parent.manifests(table.io) if m.has_added_files() or m.has_existing_files()]
+
+
 def merged(table: IcebergTable, snapshot_id: int, manifests: list[ManifestFile]) -> list[ManifestFile]:
     """Give the same files in fewer manifests when eight of a size class have come together."""
     classes: dict[int, list[ManifestFile]] = defaultdict(list)

@@ -60,6 +60,10 @@ class PinnedTable:
                 continue
             yield self._read(file, columns, start, end)
 
+    def read(self, file: DataFile, columns: list[str]) -> pa.Table:
+        """Give all rows of one file."""
+        return self._read(file, columns, None, None)
+
     def _read(self, file: DataFile, columns: list[str], start: int | None, end: int | None) -> pa.Table:
         names = [*columns, *(["capture_offset"] if "capture_offset" not in columns else [])]
         rows = pq.ParquetFile(local_path(file.file_path)).read(columns=names)

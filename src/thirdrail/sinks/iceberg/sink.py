@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
-from pyiceberg.manifest import DataFile, ManifestFile
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Operation
 
@@ -18,7 +18,7 @@ from thirdrail.model.tables import NAMESPACE, Table
 from thirdrail.sinks.iceberg.commit import Staged, commit
 from thirdrail.sinks.iceberg.data_file import write_data_files
 from thirdrail.sinks.iceberg.housekeeping import sweep
-from thirdrail.sinks.iceberg.manifests import merged, new_manifest
+from thirdrail.sinks.iceberg.manifests import merged, new_manifest, parent_manifests
 from thirdrail.sinks.iceberg.positions import Positions, current_positions
 from thirdrail.sinks.iceberg.schema import check_schema, iceberg_schema, partition_spec, properties, sort_order
 from thirdrail.sinks.spans import record_offsets, still_wanted
@@ -210,17 +210,11 @@ class IcebergWriter:
     def _staged(
         self, table: IcebergTable, positions: Positions, snapshot_id: int, files: list[DataFile], span: Span
     ) -> Staged:
-        manifests = self._parent_manifests(table)
+        manifests = parent_manifests(table)
         if files:
             manifests = [new_manifest(table, snapshot_id, files), *merged(table, snapshot_id, manifests)]
         rows = sum(file.record_count for file in files)
         return Staged(manifests, {**positions, self._source: span.end}, Operation.APPEND, len(files), rows)
-
-    def _parent_manifests(self, table: IcebergTable) -> list[ManifestFile]:
-        parent = table.metadata.current_snapshot()
-        if parent is None:
-            return []
-        return [m for m in parent.manifests(table.io) if m.has_added_files() or m.has_existing_files()]
 
     def _sweep(self) -> None:
         """Delete what dropped out of the metadata, at the first commit and every 10 minutes."""

@@ -1,0 +1,86 @@
+"""Care for the tables: in a thread of `run`, or once by `thirdrail maintain` beside it."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+from thirdrail.app.data_folder import DataFolder
+from thirdrail.config import Config, MaintenanceConfig
+from thirdrail.errors import ThirdRailError
+from thirdrail.maintenance.care import HOUR_US, Policy, Report, care
+from thirdrail.model.ports import Clock
+from thirdrail.model.tables import TABLES, Table
+from thirdrail.sinks.iceberg.catalog import open_catalog
+
+_MINUTE_US = 60_000_000
+
+
+def policy(config: MaintenanceConfig) -> Policy:
+    """Give the policy of a configuration."""
+    return Policy(int(config.replaced_minutes * _MINUTE_US), int(config.orphan_hours * HOUR_US))
+
+
+def care_for(
+    folder: DataFolder,
+    config: Config,
+    clock: Clock,
+    tables: Iterable[Table] = TABLES,
+    *,
+    dry_run: bool = False,
+    is_stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[Report]:
+    """Care for tables one by one; give what was done to each.
+
+    Raises:
+        NoDataYet: there are no tables.
+    """
+    catalog = open_catalog(folder.path, create=False)
+    for table in tables:
+        if is_stopped():
+            return
+        yield care(catalog, table, policy(config.maintenance), clock, dry_run=dry_run, is_stopped=is_stopped)
+
+
+class Caretaker:
+    """A thread that cares for all tables every so often. It shares nothing with the loop but the tables."""
+
+    def __init__(self, folder: DataFolder, config: Config, clock: Clock, say: Callable[[str], None]) -> None:
+        self._folder, self._config, self._clock, self._say = folder, config, clock, say
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._go, name="maintenance", daemon=True)
+        self._said = ""
+        self.rounds = self.merged = self.deleted = 0
+
+    def start(self) -> None:
+        """Begin, unless the configuration leaves care to others."""
+        if self._config.maintenance.every_seconds > 0:
+            self._thread.start()
+
+    def stop(self, within_s: float = 5.0) -> None:
+        """End after the merge that is under way; one that takes longer is left to end with the process."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(within_s)
+
+    def _go(self) -> None:
+        while not self._stopping.wait(self._config.maintenance.every_seconds):
+            try:
+                self._round()
+            except ThirdRailError as error:
+                self._note(str(error))
+            except Exception as error:  # noqa: BLE001 - a thread's top: the tables go on without care, and people hear
+                self._note(f"unexpected {type(error).__name__}: {error}")
+
+    def _round(self) -> None:
+        trouble = ""
+        for report in care_for(self._folder, self._config, self._clock, is_stopped=self._stopping.is_set):
+            self.merged += report.merged
+            self.deleted += report.deleted
+            trouble = trouble or report.trouble
+        self.rounds += 1
+        self._note(trouble)
+
+    def _note(self, trouble: str) -> None:
+        """Say what is new."""
+        if trouble and trouble != self._said:
+            self._say(f"tables are not cared for: {trouble} (they go on as they are; it is tried again)")
+        self._said = trouble

@@ -1,0 +1,126 @@
+"""One round of care for a table: merge small files, let go of what nothing needs. Repeating is harmless.
+
+Every change is one commit of the one commit function, or the deletion of a file that no snapshot names; a round that
+is killed anywhere leaves the table whole and the next one goes on.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlparse
+
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table import Table as IcebergTable
+
+from thirdrail.errors import CatalogUnavailable, CommitConflict
+from thirdrail.maintenance.compaction import groups
+from thirdrail.maintenance.leftovers import Notes, Patience, judged, note, noted
+from thirdrail.model.ports import Clock
+from thirdrail.model.tables import NAMESPACE, Table
+from thirdrail.sinks.iceberg.files import local_path
+from thirdrail.sinks.iceberg.positions import current_positions
+from thirdrail.sinks.iceberg.reader import pin
+from thirdrail.sinks.iceberg.rewrite import Outcome, rewrite
+
+HOUR_US = 3_600_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long what nothing names stays."""
+
+    replaced_us: int = HOUR_US
+    orphans_us: int = 24 * HOUR_US
+
+
+@dataclass(slots=True)
+class Report:
+    """What a round did, or with ``dry_run`` would do, to a table."""
+
+    table: str
+    files: int = 0
+    merged: int = 0
+    into: int = 0
+    rows: int = 0
+    given_up: int = 0
+    deleted: int = 0
+    deleted_bytes: int = 0
+    waiting: int = 0
+    trouble: str = ""
+    replaced: set[str] = field(default_factory=set)
+
+
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
+
+
+def care(
+    catalog: Catalog,
+    table: Table,
+    policy: Policy,
+    clock: Clock,
+    *,
+    dry_run: bool = False,
+    is_stopped: Callable[[], bool] = never,
+) -> Report:
+    """Care for one table; give what was done. Blocks; ends early between two merges when asked to stop."""
+    report = Report(table.name)
+    name = (NAMESPACE, table.name)
+    try:
+        pinned = pin(catalog, table)
+        report.files = len(pinned.files)
+        for group in groups(pinned.files, table.names().index("capture_offset") + 1):
+            if is_stopped():
+                break
+            outcome = Outcome.REWRITTEN if dry_run else rewrite(catalog, name, pinned, group, clock)
+            if outcome is Outcome.GIVEN_UP:
+                report.given_up += 1
+                continue
+            report.merged, report.into = report.merged + len(group), report.into + 1
+            report.rows += sum(file.record_count for file in group)
+            report.replaced |= {file.file_path for file in group}
+        _let_go(catalog.load_table(name), report, policy, dry_run=dry_run)
+    except NoSuchTableError:
+        report.trouble = "there is no such table yet"
+    except (CommitConflict, CatalogUnavailable) as error:
+        report.trouble = str(error)
+    return report
+
+
+def _let_go(table: IcebergTable, report: Report, policy: Policy, *, dry_run: bool) -> None:
+    """Delete data files that nothing names and nobody waits for. Local warehouses alone."""
+    if urlparse(table.location()).scheme not in ("file", ""):
+        return
+    folder = local_path(table.location())
+    # Listed first: a file that is committed in between is named by then, and is not taken for a leftover.
+    there = {str(path.relative_to(folder)): path for path in (folder / "data").rglob("*.parquet")}
+    table = table.refresh()
+    named = {str(local_path(path).relative_to(folder)) for path in named_files(table)}
+    replaced = {str(local_path(path).relative_to(folder)) for path in report.replaced}
+    at, positions = table.metadata.last_updated_ms * 1_000, sum(current_positions(table.metadata).values())
+    before = noted(folder)
+    known = Notes(before.unnamed, (before.replaced | replaced) & there.keys())
+    verdict = judged(there.keys() - named, known, at, positions, Patience(policy.replaced_us, policy.orphans_us))
+    report.waiting = len(verdict.notes.unnamed)
+    for path in verdict.delete:
+        report.deleted += 1
+        report.deleted_bytes += there[path].stat().st_size if there[path].exists() else 0
+        if not dry_run:
+            there[path].unlink(missing_ok=True)
+    if not dry_run and verdict.notes != before:
+        note(folder, verdict.notes)
+
+
+def named_files(table: IcebergTable) -> set[str]:
+    """Give the locations of all data files that any kept snapshot names."""
+    manifests = {
+        manifest.manifest_path: manifest
+        for snapshot in table.metadata.snapshots
+        for manifest in snapshot.manifests(table.io)
+    }
+    return {
+        entry.data_file.file_path
+        for manifest in manifests.values()
+        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+    }
