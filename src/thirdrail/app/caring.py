@@ -11,6 +11,9 @@ from thirdrail.model.ports import Clock
 from thirdrail.model.tables import TABLES, Table
 from thirdrail.sinks.iceberg.catalog import open_catalog
 
+LETS_GO_EVERY = 6
+"""Rounds between two looks for files that nothing names: each reads all that fifty snapshots name."""
+
 _MINUTE_US = 60_000_000
 
 
@@ -26,6 +29,7 @@ def care_for(
     tables: Iterable[Table] = TABLES,
     *,
     dry_run: bool = False,
+    lets_go: bool = True,
     is_stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[Report]:
     """Care for tables one by one; give what was done to each.
@@ -37,7 +41,15 @@ def care_for(
     for table in tables:
         if is_stopped():
             return
-        yield care(catalog, table, policy(config.maintenance), clock, dry_run=dry_run, is_stopped=is_stopped)
+        yield care(
+            catalog,
+            table,
+            policy(config.maintenance),
+            clock,
+            dry_run=dry_run,
+            lets_go=lets_go,
+            is_stopped=is_stopped,
+        )
 
 
 class Caretaker:
@@ -72,7 +84,9 @@ class Caretaker:
 
     def _round(self) -> None:
         trouble = ""
-        for report in care_for(self._folder, self._config, self._clock, is_stopped=self._stopping.is_set):
+        lets_go = self.rounds % LETS_GO_EVERY == 0
+        stopped = self._stopping.is_set
+        for report in care_for(self._folder, self._config, self._clock, lets_go=lets_go, is_stopped=stopped):
             self.merged += report.merged
             self.deleted += report.deleted
             trouble = trouble or report.trouble

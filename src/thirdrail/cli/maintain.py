@@ -24,7 +24,7 @@ from thirdrail.observe.clock import SystemClock
 def maintain(name: str | None, data: Path, config_path: Path | None, *, dry_run: bool, as_json: bool) -> int:
     """Merge small files, and delete what no snapshot names and nobody waits for.
 
-    `run` does the same by itself every minute; both may happen at once, and beside readers.
+    `run` does the same by itself every five minutes; both may happen at once, and beside readers.
     """
     folder = app.DataFolder.existing(data)
     tables = TABLES if name is None else (table_of(name),)

@@ -18,6 +18,7 @@ from thirdrail.maintenance.leftovers import Notes, Patience, judged, note, noted
 from thirdrail.model.ports import Clock
 from thirdrail.model.tables import NAMESPACE, Table
 from thirdrail.sinks.iceberg.files import local_path
+from thirdrail.sinks.iceberg.manifests import remembered
 from thirdrail.sinks.iceberg.positions import current_positions
 from thirdrail.sinks.iceberg.reader import pin
 from thirdrail.sinks.iceberg.rewrite import Outcome, rewrite
@@ -62,13 +63,17 @@ def care(
     clock: Clock,
     *,
     dry_run: bool = False,
+    lets_go: bool = True,
     is_stopped: Callable[[], bool] = never,
 ) -> Report:
-    """Care for one table; give what was done. Blocks; ends early between two merges when asked to stop."""
+    """Care for one table; give what was done. Blocks; ends early between two merges when asked to stop.
+
+    Without ``lets_go`` nothing is deleted: looking for leftovers reads all that every snapshot names.
+    """
     report = Report(table.name)
     name = (NAMESPACE, table.name)
     try:
-        pinned = pin(catalog, table)
+        pinned = pin(catalog, table, entries_of=remembered)
         report.files = len(pinned.files)
         for group in groups(pinned.files, table.names().index("capture_offset") + 1):
             if is_stopped():
@@ -80,7 +85,11 @@ def care(
             report.merged, report.into = report.merged + len(group), report.into + 1
             report.rows += sum(file.record_count for file in group)
             report.replaced |= {file.file_path for file in group}
-        _let_go(catalog.load_table(name), report, policy, dry_run=dry_run)
+        found = catalog.load_table(name)
+        if lets_go:
+            _let_go(found, report, policy, dry_run=dry_run)
+        elif report.replaced and not dry_run:
+            _remember(found, report)
     except NoSuchTableError:
         report.trouble = "there is no such table yet"
     except (CommitConflict, CatalogUnavailable) as error:
@@ -88,9 +97,22 @@ def care(
     return report
 
 
+def _is_local(table: IcebergTable) -> bool:
+    return urlparse(table.location()).scheme in ("file", "")
+
+
+def _remember(table: IcebergTable, report: Report) -> None:
+    """Note what was replaced: what is not noted is an orphan, and waits a day."""
+    if _is_local(table):
+        folder = local_path(table.location())
+        before = noted(folder)
+        replaced = {str(local_path(path).relative_to(folder)) for path in report.replaced}
+        note(folder, Notes(before.unnamed, before.replaced | replaced))
+
+
 def _let_go(table: IcebergTable, report: Report, policy: Policy, *, dry_run: bool) -> None:
     """Delete data files that nothing names and nobody waits for. Local warehouses alone."""
-    if urlparse(table.location()).scheme not in ("file", ""):
+    if not _is_local(table):
         return
     folder = local_path(table.location())
     # Listed first: a file that is committed in between is named by then, and is not taken for a leftover.
@@ -119,8 +141,4 @@ def named_files(table: IcebergTable) -> set[str]:
         for snapshot in table.metadata.snapshots
         for manifest in snapshot.manifests(table.io)
     }
-    return {
-        entry.data_file.file_path
-        for manifest in manifests.values()
-        for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True)
-    }
+    return {entry.data_file.file_path for manifest in manifests.values() for entry in remembered(table, manifest)}

@@ -1,6 +1,6 @@
 """One snapshot of a table, pinned: its positions, files and rows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog
 from pyiceberg.conversions import from_bytes
-from pyiceberg.manifest import DataFile
+from pyiceberg.manifest import DataFile, ManifestEntry, ManifestFile
+from pyiceberg.table import Table as IcebergTable
 from pyiceberg.types import LongType
 
 from thirdrail.model.tables import NAMESPACE, Table
@@ -82,7 +83,14 @@ def _bound(bounds: dict[int, bytes] | None, field_id: int) -> int | None:
     return None if value is None else int(from_bytes(LongType(), value))
 
 
-def pin(catalog: Catalog, table: Table, namespace: str = NAMESPACE) -> PinnedTable:
+EntriesOf = Callable[[IcebergTable, ManifestFile], list[ManifestEntry]]
+
+
+def _entries(table: IcebergTable, manifest: ManifestFile) -> list[ManifestEntry]:
+    return manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+
+
+def pin(catalog: Catalog, table: Table, namespace: str = NAMESPACE, *, entries_of: EntriesOf = _entries) -> PinnedTable:
     """Give the table's current snapshot.
 
     Raises:
@@ -93,7 +101,7 @@ def pin(catalog: Catalog, table: Table, namespace: str = NAMESPACE) -> PinnedTab
     files: list[DataFile] = []
     if snapshot is not None:
         for manifest in snapshot.manifests(found.io):
-            files += [entry.data_file for entry in manifest.fetch_manifest_entry(found.io, discard_deleted=True)]
+            files += [entry.data_file for entry in entries_of(found, manifest)]
     positions = current_positions(found.metadata)
     identifier = None if snapshot is None else snapshot.snapshot_id
     return PinnedTable(table, identifier, len(found.metadata.snapshots), positions, tuple(files))
