@@ -7,7 +7,7 @@ TEST_OPTIONS ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help environment setup demo run test check bench crash wheelhouse lock clean
+.PHONY: help environment setup demo run test check bench crash soak readers wheelhouse lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,20 @@ crash: environment ## kill real processes many times over, and count what surviv
 	THIRDRAIL_CUT_SECONDS=120 $(RUN) pytest tests/live/test_faults.py -k network --timeout 1200
 	$(RUN) pytest -m crash $(TEST_OPTIONS)
 
+soak: environment ## commit 20,000 times over all tables, with care, and see that nothing grows (half an hour)
+	THIRDRAIL_SOAK=20000 $(RUN) pytest tests/soak --timeout 7200 $(TEST_OPTIONS)
+
+readers: .venv-readers/done tests/readers/spark/target/classpath ## get other engines (chdb, dbt, Spark) for the tests that read with them (needs a network)
+
+.venv-readers/done: requirements-readers.txt
+	rm -rf .venv-readers
+	$(PYTHON) -m venv .venv-readers
+	.venv-readers/bin/pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all: -r $<
+	touch $@
+
+tests/readers/spark/target/classpath: tests/readers/spark/pom.xml
+	mvn --quiet --batch-mode --file $< dependency:build-classpath -Dmdep.outputFile=target/classpath
+
 # Moved into place when complete: set-up trusts a wheels/ folder that exists.
 wheelhouse: environment ## fill wheels/, for set-ups on machines like this one without a network
 	rm -rf wheels.part
@@ -56,5 +70,5 @@ lock: ## write requirements.txt and requirements-dev.txt anew from their .in fil
 	PYTHON=$(PYTHON) sh scripts/lock.sh
 
 clean: ## remove .venv, wheels/ and every cache, but no data
-	rm -rf .venv wheels wheels.part dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-readers tests/readers/spark/target wheels wheels.part dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests benchmarks scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

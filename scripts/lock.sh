@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes requirements.txt and requirements-dev.txt from their .in files; run by `make lock`.
+# Writes requirements.txt, requirements-dev.txt and requirements-readers.txt from their .in files; run by `make lock`.
 # Versions that are locked stay unless an .in file forbids them; to renew one, delete its lines first.
 # The locks hold for every platform (hashes of all files of a version) and name no index.
 set -eu
@@ -9,8 +9,10 @@ trap 'rm -rf "$tools"' EXIT
 "${PYTHON:-python3}" -m venv "$tools"
 "$tools/bin/pip" --disable-pip-version-check install --quiet uv==0.13.9
 lock() {
-    "$tools/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    "$tools/bin/uv" pip compile --quiet --python-version 3.11 --generate-hashes \
         --no-annotate --no-header --no-emit-index-url --no-emit-find-links "$@"
 }
-lock requirements.in --output-file requirements.txt
-lock requirements-dev.in --constraints requirements.txt --output-file requirements-dev.txt
+lock --universal requirements.in --output-file requirements.txt
+lock --universal requirements-dev.in --constraints requirements.txt --output-file requirements-dev.txt
+# Engines for tests alone: for the Python and the system that tests run on; not every one has files for others.
+lock --only-binary :all: --no-strip-extras requirements-readers.in --output-file requirements-readers.txt

@@ -57,7 +57,7 @@ def test_other_columns_than_declared_are_refused_by_name(tmp_path: Path) -> None
     columns = (*EVENTS.columns[:-1], Column("place", "string", "other type"))
     other = Table(EVENTS.name, EVENTS.meaning, columns, EVENTS.key, EVENTS.sort)
 
-    with pytest.raises(SchemaMismatch, match="place string"):
+    with pytest.raises(SchemaMismatch, match="place should be string"):
         sink.open(other, "log", "0")
 
 

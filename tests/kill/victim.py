@@ -56,33 +56,32 @@ def live(folder: Path, captures: int, point: str, nth: int, step: int) -> None:
     ``step`` is the time in seconds between two appends, so that the spool's day changes now and then.
     """
     if point == RANDOM:
-        threading.Thread(target=_die_after, args=(random.Random(nth).uniform(0.05, 1.2),), daemon=True).start()
+        die_after(random.Random(nth).uniform(0.05, 1.2))
     elif point:
         _arm(point, nth)
     clock = FakeClock(HEADER_AT * 1_000_000)
     config = Config(
         commit_interval_seconds=0.001, history="every_poll", spool=SpoolConfig(reserve_gb=0.0, retention_days=9_999)
     )
-    done = _captures(folder / "spool", clock)
-    clock.advance(done * step)
+    go_on_from(folder, clock, step)
     with writing(folder, config, clock) as work:
         work.note_settings()
         work.drain(Totals())
-        for number in range(_captures_of(work.log), captures):
+        for number in range(captures_of(work.log), captures):
             fetched_at = (HEADER_AT + number * EVERY_S + 5) * 1_000_000
             work.append([(Poll(feed_id=FEED, fetched_at=fetched_at), body(number))])
             work.drain(Totals())
             clock.advance(step)
 
 
-def _captures(spool: Path, clock: FakeClock) -> int:
-    if not (spool / "log_id").exists():
-        return 0
-    log = Spool.open(spool, clock, writable=False)
-    return _captures_of(log)
+def go_on_from(folder: Path, clock: FakeClock, step: int = EVERY_S) -> None:
+    """Set the clock to where the captures that the log holds end."""
+    if (folder / "spool" / "log_id").exists():
+        clock.advance(step * captures_of(Spool.open(folder / "spool", clock, writable=False)))
 
 
-def _captures_of(log: Spool) -> int:
+def captures_of(log: Spool) -> int:
+    """Give how many captures a log holds."""
     return sum(isinstance(entry.record, Poll) for entry in log.headers(0, 10_000))
 
 
@@ -90,7 +89,12 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _die_after(seconds: float) -> None:
+def die_after(seconds: float) -> None:
+    """Die that many seconds from now, whatever is going on then."""
+    threading.Thread(target=_wait_and_die, args=(seconds,), daemon=True).start()
+
+
+def _wait_and_die(seconds: float) -> None:
     time.sleep(seconds)
     _die()
 

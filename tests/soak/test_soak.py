@@ -30,6 +30,9 @@ COMMITS = int(os.environ.get("THIRDRAIL_SOAK", "2000"))
 ROWS = 150
 AT = 1_790_000_000
 DAYS = 3
+CARE_AT_MOST = 0.15
+"""Of commits and care. Making the rows, two thirds of a process's CPU, is left out here: of all, it is about 5 %."""
+
 CARE_EVERY = 60
 """Commits of a table between two rounds of care: five minutes, at one every 5 s."""
 
@@ -96,7 +99,10 @@ def test_thousands_of_commits_over_all_tables_leave_everything_as_quick_and_smal
             memory.append(resident_mb())
     total_s = time.process_time() - began
 
-    early, late = median(commit_s[50:150]), median(commit_s[-100:])
+    # Each table's commits about its hundredth, and its last twenty.
+    tables, hundredth = len(rows), min(100, each // 2)
+    early = median(commit_s[(hundredth - 10) * tables : (hundredth + 10) * tables])
+    late = median(commit_s[-20 * tables :])
     facts = {"commits": len(commit_s), "early_ms": early * 1e3, "late_ms": late * 1e3, "care": care_s / total_s}
     plans, most_open, most_closed, metadata = [], 0, 0, 0
     for name in writers:
@@ -121,5 +127,5 @@ def test_thousands_of_commits_over_all_tables_leave_everything_as_quick_and_smal
     assert most_closed <= 12, facts
     assert most_open <= 150, facts
     assert max(plans) < 0.05, facts
-    assert care_s <= 0.25 * total_s, facts
+    assert care_s <= CARE_AT_MOST * total_s, facts
     assert memory[2] <= memory[1] * 1.15 + 20, facts

@@ -8,6 +8,7 @@ import click
 
 from thirdrail import __version__
 from thirdrail.cli.captures import captures
+from thirdrail.cli.catalog import catalog
 from thirdrail.cli.configuration import config
 from thirdrail.cli.feeds import feeds
 from thirdrail.cli.ingest import replay
@@ -36,6 +37,7 @@ for command in (
     sql,
     audit,
     maintain,
+    catalog,
     replay,
     feeds,
     captures,

@@ -16,6 +16,7 @@ from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog
 from thirdrail.model.records import Entry, Poll
 from thirdrail.model.tables import FEED_MESSAGES, QUARANTINE, TABLES, Role, Table
+from thirdrail.pipeline.changes import Unknown
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.streams import READ_BACK_SECONDS
 from thirdrail.pipeline.transform import Rows
@@ -31,6 +32,11 @@ class TableReader(Protocol):
     @property
     def positions(self) -> Mapping[tuple[str, str], int]:
         """Log id and partition → position."""
+        ...
+
+    @property
+    def since(self) -> Mapping[str, Mapping[tuple[str, str], int]]:
+        """Column → the positions at which it came to the table; rows below them have no value for it."""
         ...
 
     def scan(self, columns: list[str], start: int | None, end: int | None) -> Iterator[pa.Table]:
@@ -84,9 +90,10 @@ def identity_columns(table: Table) -> list[str]:
     return ["capture_offset", "entity_ordinal", *place, "is_removed", "restored_by_offset"]
 
 
-def _hashed(table: Table, rows: pa.Table) -> pl.DataFrame:
-    """Give ``capture_offset``, ``identity`` and ``content`` hashes of each row."""
-    frame: pl.DataFrame = pl.from_arrow(rows.select(_compared(table)))  # type: ignore[assignment]
+def _hashed(table: Table, rows: pa.Table, unknown: Unknown) -> pl.DataFrame:
+    """Give ``capture_offset``, ``identity`` and ``content`` hashes of each row, unknown columns left out."""
+    compared = [name for name in _compared(table) if name not in unknown.get(table.name, ())]
+    frame: pl.DataFrame = pl.from_arrow(rows.select(compared))  # type: ignore[assignment]
     lists = [name for name, kind in frame.schema.items() if isinstance(kind, pl.List)]
     frame = frame.with_columns(pl.col(lists).list.join("\x1f"))
     if "change_kind" in frame.columns:
@@ -123,6 +130,20 @@ class Audit:
         self._restored: dict[str, list[pa.Table]] = {}
         self._report = AuditReport()
         self._edges: dict[tuple[str, str], int] = {}
+        self._unknown: Unknown = {}
+
+    def _steps(self) -> set[int]:
+        """Give the offsets at which some table got columns."""
+        source = (self._log.log_id, self._partition)
+        return {at.get(source, 0) for reader in self._readers.values() for at in reader.since.values()}
+
+    def _unknown_at(self, offset: int) -> Unknown:
+        """Give the columns that came to each table above an offset."""
+        source = (self._log.log_id, self._partition)
+        return {
+            name: frozenset(column for column, at in reader.since.items() if at.get(source, 0) > offset)
+            for name, reader in self._readers.items()
+        }
 
     def run(self, since: int | None = None) -> AuditReport:
         """Audit every capture fetched at or after ``since`` (µs UTC; None for all that the log holds)."""
@@ -131,14 +152,20 @@ class Audit:
         start = first if since is None else self._start_at(since, first)
         self._report.window = {"start": start, "end": committed, "log_first": first, "log_end": end}
         self._report.pending = self._log.count(self._partition, committed)
-        processor = Processor(self._log, self._partition, start, self._feeds)
-        position = start
+        position, until = start, start
         while position < committed:
-            entries = [
-                e for e in self._log.read(self._partition, position, READ_ENTRIES, READ_BYTES) if e.offset < committed
-            ]
+            if position >= until:
+                # Columns came to some table here: what wrote the rows from here on compared them too.
+                self._unknown = self._unknown_at(position)
+                until = min((at for at in self._steps() if at > position), default=committed)
+                processor = Processor(self._log, self._partition, position, self._feeds, unknown=self._unknown)
+            found = self._log.read(self._partition, position, READ_ENTRIES, READ_BYTES)
+            entries = [entry for entry in found if entry.offset < min(until, committed)]
             if not entries:
-                break
+                if not found or found[0].offset >= committed:
+                    break
+                position = until
+                continue
             self._span(processor, entries, position, entries[-1].offset + 1, is_log_whole=first == 0)
             position = entries[-1].offset + 1
             self._progress(position - start, committed - start)
@@ -190,7 +217,7 @@ class Audit:
                 self._restored.setdefault(table.name, []).append(kept)
                 continue
             parts.append(part)
-        hashed = _hashed(table, pa.concat_tables(parts) if parts else table.arrow_schema.empty_table())
+        hashed = _hashed(table, pa.concat_tables(parts) if parts else table.arrow_schema.empty_table(), self._unknown)
         hashed = hashed.filter(pl.col("capture_offset") < position)
         return hashed.filter(~pl.col("capture_offset").is_in(list(skipped))) if skipped else hashed
 
@@ -200,7 +227,7 @@ class Audit:
         whole = pa.concat_tables([*batches, table.arrow_schema.empty_table().select(table.names())])
         if "restored_by_offset" in whole.column_names:
             whole = whole.filter(pa.compute.is_null(whole.column("restored_by_offset")))
-        hashed = _hashed(table, whole)
+        hashed = _hashed(table, whole, self._unknown)
         return hashed.filter(~pl.col("capture_offset").is_in(list(skipped))) if skipped else hashed
 
     def _ours(self, batch: pa.Table) -> pa.Table:
@@ -228,6 +255,7 @@ class Audit:
 
     def _compare_restored(self, start: int) -> None:
         """Compare the rows that replay orders brought back, over the whole window at once: they are few."""
+        unknown = self._unknown_at(start)
         for table in TABLES:
             if "restored_by_offset" not in table.names():
                 continue
@@ -239,7 +267,7 @@ class Audit:
                 batches.append(ours.filter(pa.compute.greater_equal(ours.column("restored_by_offset"), start)))
             found = pa.concat_tables([*batches, table.arrow_schema.empty_table()])
             self._report.restored += len(expected)
-            self._compare(table, _hashed(table, expected), _hashed(table, found))
+            self._compare(table, _hashed(table, expected, unknown), _hashed(table, found, unknown))
 
     def _foreign(self) -> None:
         """Rows of a log that this table was never fed from are unexpected; of an earlier log, unverifiable."""

@@ -75,7 +75,7 @@ def care(
     try:
         pinned = pin(catalog, table, entries_of=remembered)
         report.files = len(pinned.files)
-        for group in groups(pinned.files, table.names().index("capture_offset") + 1):
+        for group in groups(pinned.files, pinned.field_ids["capture_offset"]):
             if is_stopped():
                 break
             outcome = Outcome.REWRITTEN if dry_run else rewrite(catalog, name, pinned, group, clock)

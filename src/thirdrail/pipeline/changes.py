@@ -6,6 +6,7 @@ base, by one join. Nothing here knows positions, clocks or acknowledgements.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 from zlib import crc32
 
@@ -57,15 +58,19 @@ class Step(NamedTuple):
     is_full: bool
 
 
-def content_columns(table: Table) -> list[str]:
+Unknown = Mapping[str, frozenset[str]]
+"""Table → columns that the writer of a span did not know yet (they came later), and so did not compare."""
+
+
+def content_columns(table: Table, unknown: Unknown = MappingProxyType({})) -> list[str]:
     """Give the columns whose change makes a row ``changed``; ``bits`` stands for ``dq_flags``."""
-    names = [name for name in table.names(Role.CONTENT) if name not in table.key and name != "dq_flags"]
-    return [*names, "bits"]
+    left_out = {*table.key, "dq_flags", *unknown.get(table.name, ())}
+    return [*(name for name in table.names(Role.CONTENT) if name not in left_out), "bits"]
 
 
-def with_content_hash(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+def with_content_hash(table: Table, frame: pl.DataFrame, unknown: Unknown = MappingProxyType({})) -> pl.DataFrame:
     """Give the frame with ``content_hash`` added."""
-    return frame.with_columns(content_hash=row_hashes(frame, content_columns(table), CONTENT_SEED))
+    return frame.with_columns(content_hash=row_hashes(frame, content_columns(table, unknown), CONTENT_SEED))
 
 
 def _place(keys: pl.Series, caps: pl.Series) -> pl.Series:

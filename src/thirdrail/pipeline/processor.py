@@ -1,11 +1,13 @@
 """Records of a log → rows, each under the settings before it; the part of the loop that audit repeats."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from thirdrail.decode.formats import remembering
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog
 from thirdrail.model.records import Entry, Poll, Rejection, ReplayOrder, Settings
+from thirdrail.pipeline.changes import Unknown
 from thirdrail.pipeline.orders import rejected, restore
 from thirdrail.pipeline.streams import Streams
 from thirdrail.pipeline.transform import Context, Polls, Rows, feeds_under, transform
@@ -23,10 +25,16 @@ class Processor:
     """Turns the records of one partition into rows, from a position on, in order; of some feeds alone, if so asked."""
 
     def __init__(
-        self, log: CaptureLog, partition: str, position: int, feeds: Mapping[str, Feed], owns: Owns = all_feeds
+        self,
+        log: CaptureLog,
+        partition: str,
+        position: int,
+        feeds: Mapping[str, Feed],
+        owns: Owns = all_feeds,
+        unknown: Unknown = MappingProxyType({}),
     ) -> None:
         self._log, self._partition, self._feeds, self._owns = log, partition, feeds, owns
-        self._streams = Streams(log, partition, feeds)
+        self._streams, self._unknown = Streams(log, partition, feeds, unknown), unknown
         self._settings = log.settings_before(partition, position) or Settings()
         self._decoders = remembering()
 
@@ -64,4 +72,4 @@ class Processor:
 
     def _context(self) -> Context:
         feeds = feeds_under(self._settings, self._feeds)
-        return Context(self._log.log_id, self._settings, feeds, self._decoders)
+        return Context(self._log.log_id, self._settings, feeds, self._decoders, self._unknown)

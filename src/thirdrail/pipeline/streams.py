@@ -5,6 +5,7 @@ was accepted), so no state of ours survives a process and none needs to.
 """
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import polars as pl
 
@@ -15,7 +16,7 @@ from thirdrail.model.records import Entry, Poll, Settings
 from thirdrail.model.tables import BY_NAME
 from thirdrail.normalise.formats import header_times
 from thirdrail.normalise.times import instants
-from thirdrail.pipeline.changes import Picture, with_content_hash
+from thirdrail.pipeline.changes import Picture, Unknown, with_content_hash
 from thirdrail.pipeline.transform import Context, Judged, Stream, feeds_under, judge_rows
 from thirdrail.quality.message_rules import Header, judge
 
@@ -27,8 +28,10 @@ class Streams:
 
     read_back_seconds = READ_BACK_SECONDS
 
-    def __init__(self, log: CaptureLog, partition: str, feeds: Mapping[str, Feed]) -> None:
-        self._log, self._partition, self._feeds = log, partition, feeds
+    def __init__(
+        self, log: CaptureLog, partition: str, feeds: Mapping[str, Feed], unknown: Unknown = MappingProxyType({})
+    ) -> None:
+        self._log, self._partition, self._feeds, self._unknown = log, partition, feeds, unknown
         self._streams: dict[tuple[str, str], Stream] = {}
 
     def __call__(self, feed_id: str, origin: str, below: int) -> Stream:
@@ -59,7 +62,9 @@ class Streams:
             entry, run = last
             judged = self._judged(entry)
             passed = judged.gated.passed.items()
-            frames = {name: with_content_hash(BY_NAME[name], frame) for name, frame in passed if len(frame)}
+            frames = {
+                name: with_content_hash(BY_NAME[name], frame, self._unknown) for name, frame in passed if len(frame)
+            }
             stream.picture = Picture(entry.offset, entry.record.fetched_at, run, frames)  # type: ignore[union-attr]
             stream.refused = frozenset(refusal.content() for refusal in judged.refusals)
         return stream

@@ -27,6 +27,7 @@ from thirdrail.pipeline.changes import (
     UNACCEPTED,
     Picture,
     Step,
+    Unknown,
     changes,
     slot,
     with_content_hash,
@@ -85,6 +86,7 @@ class Context:
     settings: Settings
     feeds: Mapping[str, Feed]
     decoders: Mapping[str, Decoder] = field(default_factory=lambda: DECODERS)
+    unknown: Unknown = field(default_factory=dict)
 
 
 def feeds_under(settings: Settings, declared: Mapping[str, Feed]) -> Mapping[str, Feed]:
@@ -200,7 +202,7 @@ def transform(polls: Polls, context: Context, stream_of: StreamOf, rows: Rows) -
             continue
         _count(facts, table.name, "passed", passed["cap"])
         _count(facts, table.name, "quarantined", gated.refused[table.name]["cap"])
-        pictures[table.name] = with_content_hash(table, _of_caps(passed, accepted, len(polls)))
+        pictures[table.name] = with_content_hash(table, _of_caps(passed, accepted, len(polls)), context.unknown)
         if history == EVERY_POLL:
             kept = passed.with_columns(
                 change_kind=pl.when(pl.col("cap").is_in(accepted)).then(pl.lit(OBSERVED)).otherwise(pl.lit(UNACCEPTED)),

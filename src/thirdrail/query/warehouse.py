@@ -130,8 +130,8 @@ def _register(connection: duckdb.DuckDBPyConnection, name: str, pinned: PinnedTa
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name}")
         return
     fields = ", ".join(
-        f"{place}: {{name: '{column.name}', type: '{_DUCK_TYPES[column.type]}', default_value: NULL}}"
-        for place, column in enumerate(pinned.table.columns, start=1)
+        f"{pinned.field_ids[column.name]}: {{name: '{column.name}', type: '{_DUCK_TYPES[column.type]}', default_value: NULL}}"
+        for column in pinned.table.columns
     )
     record = (
         "coalesce(restored_by_offset, capture_offset)"

@@ -7,21 +7,25 @@ used (decision 0002). Nothing here deletes a file.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
 from pyiceberg.manifest import ManifestFile
+from pyiceberg.schema import Schema
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.metadata import TableMetadataV1
 from pyiceberg.table.refs import SnapshotRefType
 from pyiceberg.table.snapshots import Operation, Snapshot, Summary
 from pyiceberg.table.update import (
+    AddSchemaUpdate,
     AddSnapshotUpdate,
     AssertRefSnapshotId,
     AssertTableUUID,
     RemoveSnapshotsUpdate,
+    SetCurrentSchemaUpdate,
+    SetPropertiesUpdate,
     SetSnapshotRefUpdate,
     TableUpdate,
 )
@@ -39,7 +43,7 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.02, 2.0
 
 
 class Staged(NamedTuple):
-    """What a snapshot will hold: every manifest, the positions, and its counts of files and rows."""
+    """What a snapshot will hold: every manifest, the positions, its counts of files and rows, and a new schema."""
 
     manifests: list[ManifestFile]
     positions: Positions
@@ -48,6 +52,8 @@ class Staged(NamedTuple):
     added_rows: int
     removed_files: int = 0
     removed_rows: int = 0
+    schema: Schema | None = None
+    properties: Mapping[str, str] = {}
 
 
 Stage = Callable[[IcebergTable, Positions, int], Staged | None]
@@ -110,9 +116,14 @@ def _hand_over(catalog: Catalog, table: IcebergTable, snapshot_id: int, staged: 
         sequence_number=sequence_number,
         manifest_list=write_list(table, snapshot_id, parent, sequence_number, staged.manifests),
         summary=_summary(parent, staged),
-        schema_id=metadata.current_schema_id,
+        schema_id=metadata.current_schema_id if staged.schema is None else staged.schema.schema_id,
     )
-    updates: list[TableUpdate] = [
+    updates: list[TableUpdate] = []
+    if staged.schema is not None:
+        updates += [AddSchemaUpdate(schema=staged.schema), SetCurrentSchemaUpdate(schema_id=-1)]
+    if staged.properties:
+        updates.append(SetPropertiesUpdate(updates=dict(staged.properties)))
+    updates += [
         AddSnapshotUpdate(snapshot=snapshot),
         SetSnapshotRefUpdate(
             ref_name=MAIN,

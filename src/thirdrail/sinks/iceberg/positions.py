@@ -1,9 +1,14 @@
 """How far a table is: the positions that its snapshots carry, of every log and partition."""
 
+from collections.abc import Mapping
+
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 
 PREFIX = "thirdrail.position."
+SINCE = "thirdrail.since."
+"""Of a table's property: ``thirdrail.since.COLUMN.LOG.PARTITION`` is where the log stood when the column came."""
+
 Positions = dict[tuple[str, str], int]
 
 
@@ -36,3 +41,18 @@ def current_positions(metadata: TableMetadata) -> Positions:
 def as_properties(positions: Positions) -> dict[str, str]:
     """Give the positions as a snapshot's summary carries them."""
     return {f"{PREFIX}{log_id}.{partition}": str(position) for (log_id, partition), position in positions.items()}
+
+
+def columns_since(properties: Mapping[str, str]) -> dict[str, Positions]:
+    """Give column → the positions that the table had when it came; rows below them have no value for it."""
+    found: dict[str, Positions] = {}
+    for name, value in properties.items():
+        if name.startswith(SINCE):
+            column, log_id, partition = name.removeprefix(SINCE).split(".", 2)
+            found.setdefault(column, {})[log_id, partition] = int(value)
+    return found
+
+
+def since_properties(column: str, positions: Positions) -> dict[str, str]:
+    """Give the positions at which a column came as a table's properties carry them."""
+    return {f"{SINCE}{column}.{log_id}.{partition}": str(at) for (log_id, partition), at in positions.items()}

@@ -1,11 +1,10 @@
 """One snapshot of a table, pinned: its positions, files and rows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyiceberg.catalog import Catalog
 from pyiceberg.conversions import from_bytes
 from pyiceberg.manifest import DataFile, ManifestEntry, ManifestFile
@@ -14,7 +13,9 @@ from pyiceberg.types import LongType
 
 from thirdrail.model.tables import NAMESPACE, Table
 from thirdrail.sinks.iceberg.files import local_path
-from thirdrail.sinks.iceberg.positions import Positions, current_positions
+from thirdrail.sinks.iceberg.positions import Positions, columns_since, current_positions
+
+_WIDENING = pl.ScanCastOptions(integer_cast="upcast", float_cast="upcast", missing_struct_fields="raise")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,9 @@ class PinnedTable:
     snapshots: int
     positions: Positions
     files: tuple[DataFile, ...]
+    field_ids: Mapping[str, int]
+    since: Mapping[str, Positions]
+    """Column → the positions at which it came; rows below have no value for it. Columns of the first day are not in."""
 
     @property
     def rows(self) -> int:
@@ -40,42 +44,50 @@ class PinnedTable:
     @property
     def newest_fetched_at(self) -> int | None:
         """The latest ``fetched_at`` (µs UTC), from the files' bounds; None for an empty table."""
-        field_id = self.table.names().index("fetched_at") + 1
+        field_id = self.field_ids["fetched_at"]
         bounds = [_bound(file.upper_bounds, field_id) for file in self.files]
         return max((bound for bound in bounds if bound is not None), default=None)
 
     def bytes_since(self, fetched_at: int) -> int:
         """Bytes of the files that hold nothing fetched before an instant (µs UTC), from their bounds."""
-        field_id = self.table.names().index("fetched_at") + 1
+        field_id = self.field_ids["fetched_at"]
         lower = ((file, _bound(file.lower_bounds, field_id)) for file in self.files)
         return sum(file.file_size_in_bytes for file, bound in lower if bound is not None and bound >= fetched_at)
 
     def scan(self, columns: list[str], start: int | None, end: int | None) -> Iterator[pa.Table]:
         """Give the rows with ``start <= capture_offset < end``, file by file; files outside are not opened."""
-        offset = self.table.names().index("capture_offset") + 1
+        offset = self.field_ids["capture_offset"]
         for file in self.files:
             low, high = (_bound(bounds, offset) for bounds in (file.lower_bounds, file.upper_bounds))
             if (end is not None and low is not None and low >= end) or (
                 start is not None and high is not None and high < start
             ):
                 continue
-            yield self._read(file, columns, start, end)
+            yield self._read([file], columns, start, end)
 
-    def read(self, file: DataFile, columns: list[str]) -> pa.Table:
-        """Give all rows of one file."""
-        return self._read(file, columns, None, None)
+    def read(self, files: Sequence[DataFile], columns: list[str]) -> pa.Table:
+        """Give all rows of some files, in their order; a column that a file lacks is null."""
+        return self._read(files, columns, None, None)
 
-    def _read(self, file: DataFile, columns: list[str], start: int | None, end: int | None) -> pa.Table:
-        names = [*columns, *(["capture_offset"] if "capture_offset" not in columns else [])]
-        rows = pq.ParquetFile(local_path(file.file_path)).read(columns=names)
-        offsets = rows.column("capture_offset")
+    def _read(self, files: Sequence[DataFile], columns: list[str], start: int | None, end: int | None) -> pa.Table:
+        """Read by Polars: a small file takes half of the time that PyArrow's reader does."""
+        wanted = pa.schema([self.table[name].arrow for name in columns])
+        if not files:
+            return wanted.empty_table()
+        schema: pl.DataFrame = pl.from_arrow(self.table.arrow_schema.empty_table())  # type: ignore[assignment]
+        rows = pl.scan_parquet(
+            [local_path(file.file_path) for file in files],
+            glob=False,
+            schema=schema.schema,
+            missing_columns="insert",
+            extra_columns="ignore",
+            cast_options=_WIDENING,
+        )
         if start is not None:
-            rows = rows.filter(pc.greater_equal(offsets, start))
-            offsets = rows.column("capture_offset")
+            rows = rows.filter(pl.col("capture_offset") >= start)
         if end is not None:
-            rows = rows.filter(pc.less(offsets, end))
-        schema = pa.schema([self.table[name].arrow for name in columns])
-        return rows.select(columns).cast(schema)
+            rows = rows.filter(pl.col("capture_offset") < end)
+        return rows.select(columns).collect().rechunk().to_arrow().cast(wanted)
 
 
 def _bound(bounds: dict[int, bytes] | None, field_id: int) -> int | None:
@@ -104,4 +116,6 @@ def pin(catalog: Catalog, table: Table, namespace: str = NAMESPACE, *, entries_o
             files += [entry.data_file for entry in entries_of(found, manifest)]
     positions = current_positions(found.metadata)
     identifier = None if snapshot is None else snapshot.snapshot_id
-    return PinnedTable(table, identifier, len(found.metadata.snapshots), positions, tuple(files))
+    ids = {field.name: field.field_id for field in found.schema().fields}
+    since = columns_since(found.metadata.properties)
+    return PinnedTable(table, identifier, len(found.metadata.snapshots), positions, tuple(files), ids, since)

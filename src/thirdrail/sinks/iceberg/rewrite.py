@@ -8,7 +8,6 @@ are still live there; else the rewrite is given up and its file is an orphan.
 from collections.abc import Sequence
 from enum import StrEnum
 
-import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
@@ -55,7 +54,7 @@ class _Rewrite:
         self._gone = {file.file_path for file in inputs}
         self._rows = sum(file.record_count for file in inputs)
         names = pinned.table.names()
-        rows = pa.concat_tables([pinned.read(file, names) for file in inputs])
+        rows = pinned.read(inputs, names)
         self._written = write_data_files(target, pinned.table, rows, ROW_GROUP_ROWS)
         written = sum(file.record_count for file in self._written)
         if written != self._rows or len(rows) != self._rows:

@@ -36,12 +36,13 @@ _TYPES: dict[str, IcebergType] = {
     "date": DateType(),
     "timestamptz": TimestamptzType(),
 }
+_WIDENED = {("int", "long"), ("float", "double")}
 _BOUNDED = ("capture_offset", "fetched_at", "feed_id", "route_id", "trip_key", "stop_id", "restored_by_offset")
 """Columns whose bounds lie in the manifests; bounds of every column would make a manifest four times as large."""
 
 
 def iceberg_schema(table: Table) -> Schema:
-    """Give the Iceberg schema: field ids count the columns from 1, list elements from 1,001."""
+    """Give the Iceberg schema of a new table: field ids count the columns from 1, list elements from 1,001."""
     fields = []
     for place, column in enumerate(table.columns, start=1):
         kind = (
@@ -94,22 +95,62 @@ def properties(table: Table) -> dict[str, str]:
     }
 
 
-def check_schema(found: IcebergTable, table: Table) -> None:
-    """Refuse a table whose columns are not the declared ones.
+def evolved(found: IcebergTable, table: Table) -> Schema | None:
+    """Give the schema that a table must get to be as declared; None when it is.
+
+    Columns are matched by name and keep their field ids; a table may gain columns that may be null and widen types
+    (int to long, float to double: what Iceberg calls promotion), which leaves every file written so far readable.
 
     Raises:
-        SchemaMismatch: naming the first column that differs.
+        SchemaMismatch: it would take anything else, naming the first column that differs.
     """
-    wanted = {field.field_id: field for field in iceberg_schema(table).fields}
-    there = {field.field_id: field for field in found.schema().fields}
-    for number in sorted(wanted.keys() | there.keys()):
-        ours, theirs = wanted.get(number), there.get(number)
-        if ours is None or theirs is None or (ours.name, str(ours.field_type)) != (theirs.name, str(theirs.field_type)):
-            raise SchemaMismatch(
-                f"{table.name}: column {number} should be {_named(ours)}, but the table has {_named(theirs)}",
-                hint="write into a new data folder from the capture log, or use the version that made this table",
-            )
+    there = found.schema()
+    fields = {field.name: field for field in there.fields}
+    last = found.metadata.last_column_id
+    for column in iceberg_schema(table).fields:
+        old = fields.get(column.name)
+        fields[column.name] = _new(table, column, last) if old is None else _kept(table, old, column)
+        kind = fields[column.name].field_type
+        last = max(last, fields[column.name].field_id, kind.element_id if isinstance(kind, ListType) else 0)
+    for field in there.fields:
+        if field.name not in table.names():
+            raise _mismatch(table, f"it has a column {field.name} {field.field_type}, which this version does not know")
+    if list(fields.values()) == list(there.fields):
+        return None
+    number = max(schema.schema_id for schema in found.metadata.schemas) + 1
+    return Schema(*fields.values(), schema_id=number, identifier_field_ids=there.identifier_field_ids)
 
 
-def _named(field: NestedField | None) -> str:
-    return "none" if field is None else f"{field.name} {field.field_type}"
+def _new(table: Table, column: NestedField, last: int) -> NestedField:
+    """Give a column that comes to a table, with the field ids after the last."""
+    if column.required:
+        raise _mismatch(table, f"column {column.name} is missing and may not be null")
+    kind = column.field_type
+    if isinstance(kind, ListType):
+        kind = ListType(last + 2, kind.element_type, element_required=False)
+    return NestedField(last + 1, column.name, kind, required=False, doc=column.doc)
+
+
+def _kept(table: Table, old: NestedField, column: NestedField) -> NestedField:
+    """Give a column as it is, or widened."""
+    is_alike = _kind(old.field_type) == _kind(column.field_type)
+    if not is_alike and (str(old.field_type), str(column.field_type)) not in _WIDENED:
+        raise _mismatch(table, f"column {column.name} should be {column.field_type}, but is {old.field_type}")
+    if old.required != column.required:
+        must, says = ("may not", "may") if column.required else ("may", "may not")
+        raise _mismatch(table, f"column {column.name} {must} be null, but in the table it {says}")
+    if is_alike:
+        return old
+    return NestedField(old.field_id, old.name, column.field_type, required=old.required, doc=old.doc)
+
+
+def _kind(kind: IcebergType) -> str:
+    """Give a type's name; of a list without its element's field id."""
+    return f"list<{kind.element_type}>" if isinstance(kind, ListType) else str(kind)
+
+
+def _mismatch(table: Table, what: str) -> SchemaMismatch:
+    return SchemaMismatch(
+        f"{table.name}: {what}",
+        hint="use the version that made this table, or a new data folder: `captures export` here, `replay` there",
+    )

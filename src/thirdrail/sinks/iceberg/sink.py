@@ -19,8 +19,8 @@ from thirdrail.sinks.iceberg.commit import Staged, commit
 from thirdrail.sinks.iceberg.data_file import write_data_files
 from thirdrail.sinks.iceberg.housekeeping import sweep
 from thirdrail.sinks.iceberg.manifests import merged, new_manifest, parent_manifests
-from thirdrail.sinks.iceberg.positions import Positions, current_positions
-from thirdrail.sinks.iceberg.schema import check_schema, iceberg_schema, partition_spec, properties, sort_order
+from thirdrail.sinks.iceberg.positions import Positions, current_positions, since_properties
+from thirdrail.sinks.iceberg.schema import evolved, iceberg_schema, partition_spec, properties, sort_order
 from thirdrail.sinks.spans import record_offsets, still_wanted
 
 QUIET_MOVE_SECONDS = 600.0
@@ -53,22 +53,25 @@ class IcebergSink:
         self._loaded: dict[str, IcebergTable] = {}
 
     def open(self, table: Table, log_id: str, partition: str) -> "IcebergWriter":
-        """Give the writer of a table, which is created when missing.
+        """Give the writer of a table, which is created when missing and gains the columns that it lacks.
 
         Raises:
-            SchemaMismatch: the table's columns are not the declared ones.
+            SchemaMismatch: the table's columns cannot become the declared ones.
             PositionUnknown: it holds rows, but no snapshot says how far it is.
         """
         name = (self._namespace, table.name)
         found = self._load_or_create(table, name)
-        check_schema(found, table)
+        if evolved(found, table) is not None:
+            found = self._evolve(table, name)
         positions = current_positions(found.metadata)
         if not positions and _rows(found):
             raise PositionUnknown(
                 f"{'.'.join(name)} holds {_rows(found):,} rows, but no snapshot says how far the log was read",
                 hint="another program wrote this table; use another data folder and replay into it",
             )
-        return IcebergWriter(self._catalog, name, table, (log_id, partition), positions, self._clock)
+        writer = IcebergWriter(self._catalog, name, table, (log_id, partition), positions, self._clock)
+        writer.believe(found)
+        return writer
 
     def prepare(self, table: Table, rows: pa.Table) -> list[PreparedFile]:
         """Write data files that nothing refers to yet."""
@@ -77,6 +80,23 @@ class IcebergSink:
         target = self._loaded[table.name]
         files = write_data_files(target, table, rows)
         return [PreparedFile(file.record_count, file, target.spec().spec_id) for file in files]
+
+    def _evolve(self, table: Table, name: tuple[str, str]) -> IcebergTable:
+        """Give the table its new columns, in one snapshot: a writer that knows nothing of them meets a conflict."""
+
+        def stage(found: IcebergTable, positions: Positions, _snapshot_id: int) -> Staged | None:
+            schema = evolved(found, table)
+            if schema is None:
+                return None
+            old = {field.name for field in found.schema().fields}
+            since: dict[str, str] = {}
+            for field in schema.fields:
+                if field.name not in old:
+                    since |= since_properties(field.name, positions)
+            return Staged(parent_manifests(found), positions, Operation.APPEND, 0, 0, schema=schema, properties=since)
+
+        commit(self._catalog, name, stage, self._clock)
+        return self._catalog.load_table(name)
 
     def _load_or_create(self, table: Table, name: tuple[str, str]) -> IcebergTable:
         try:
@@ -114,6 +134,17 @@ class IcebergWriter:
         self._known_to = self._position
         self._moved_at = self._swept_at = clock.monotonic()
         self._is_first = True
+        self._schema_id = -1
+
+    def believe(self, found: IcebergTable) -> None:
+        """Take a table's schema for the declared one, if it is.
+
+        Raises:
+            SchemaMismatch: another program has changed it since.
+        """
+        if found.metadata.current_schema_id != self._schema_id:
+            evolved(found, self._table)
+            self._schema_id = found.metadata.current_schema_id
 
     @property
     def position(self) -> Position | None:
@@ -136,6 +167,7 @@ class IcebergWriter:
         files = [each.whole for each in prepared if isinstance(each, PreparedFile)]
 
         def stage(table: IcebergTable, positions: Positions, snapshot_id: int) -> Staged | None:
+            self.believe(table)
             position = positions.get(self._source)
             if position is not None and span.end <= position:
                 return None
@@ -200,6 +232,7 @@ class IcebergWriter:
         offsets: pa.Array,
     ) -> Staged | None:
         """Stage the rows at or above the position that this very table state carries."""
+        self.believe(table)
         position = positions.get(self._source)
         if position is not None and span.end <= position:
             return None

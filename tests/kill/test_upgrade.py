@@ -1,0 +1,67 @@
+"""The version before is killed at its work; this one opens its tables, gives them their new columns, and goes on."""
+
+import multiprocessing
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.kill import upgraded
+from thirdrail import app
+from thirdrail.model.tables import BY_NAME
+from thirdrail.query.warehouse import open_warehouse
+from thirdrail.sinks.iceberg.catalog import open_catalog
+from thirdrail.sinks.iceberg.reader import pin
+
+PATIENCE_S = 120
+OLDER, NEWER = 130, 260
+"""Captures at every 15 s: over half an hour each, so that full pictures lie on both sides."""
+
+
+@pytest.fixture(scope="module")
+def processes() -> ForkServerContext:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.kill.upgraded"])
+    return context
+
+
+def lives(processes: ForkServerContext, folder: Path, captures: int, seed: int | None, *, is_older: bool) -> int:
+    arguments = (folder, captures, seed)
+    process = processes.Process(target=upgraded.live, args=arguments, kwargs={"is_older": is_older})
+    process.start()
+    process.join(PATIENCE_S)
+    assert process.exitcode in (0, -9)
+    return process.exitcode or 0
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_new_columns_come_to_tables_that_a_killed_older_version_left(
+    processes: ForkServerContext, tmp_path: Path, seed: int
+) -> None:
+    folder = tmp_path / "data"
+    assert lives(processes, folder, OLDER // 2, None, is_older=True) == 0
+    older = OLDER
+    while lives(processes, folder, older, seed, is_older=True) == 0:
+        older += 5  # it was done before its time came
+        assert older < NEWER
+    lives(processes, folder, NEWER, seed, is_older=False)
+    assert lives(processes, folder, NEWER, None, is_older=False) == 0
+
+    report = app.audit(app.DataFolder.existing(folder), None)
+    assert report.ok, report
+    assert (report.captures, report.pending) == (NEWER, 0)
+    catalog = open_catalog(folder, create=False)
+    for name, columns in upgraded.NEW.items():
+        pinned = pin(catalog, BY_NAME[name])
+        assert set(pinned.since) == columns
+        (at,) = {position for each in pinned.since.values() for position in each.values()}
+        assert 0 < at < NEWER
+        rows = pl.DataFrame(pinned.read(pinned.files, ["capture_offset", *columns]))
+        for column in columns:
+            has_value = pl.col(column).is_not_null()
+            assert rows.filter(has_value & (pl.col("capture_offset") < at)).is_empty()
+    views = open_warehouse(catalog)
+    assert len(views.sql("FROM predictions_now")) > 0
+    assert views.sql("SELECT count(*) AS n FROM stop_time_updates WHERE arrival_at IS NULL").to_pylist()[0]["n"] > 0
+    assert views.sql("SELECT count(*) AS n FROM stop_time_updates WHERE arrival_at IS NOT NULL").to_pylist()[0]["n"] > 0

@@ -1,0 +1,55 @@
+"""A process of the version before: it knows fewer columns. Killed at a random moment, like any other.
+
+Columns are taken out of the declarations before anything else is imported, so that everything in the process, from
+creating tables to comparing rows, is without them.
+"""
+
+import random
+from pathlib import Path
+
+from tests.fakes.clock import FakeClock
+from tests.kill import victim
+from tests.oracle.synthetic import HEADER_AT
+from thirdrail.app.writing import Totals, writing
+from thirdrail.config import Config, SpoolConfig
+from thirdrail.model.records import Poll
+from thirdrail.model.tables import BY_NAME
+
+NEW = {
+    "stop_time_updates": {"arrival_at", "departure_at", "actual_track"},
+    "trip_updates": {"nyct_train_id"},
+    "vehicle_positions": {"vehicle_at"},
+    "feed_messages": {"http_status"},
+}
+"""Columns that the version before does not know: in the middle of tables, and two are all that ever changes."""
+
+
+def forget_new_columns() -> None:
+    """Become the version before."""
+    for name, columns in NEW.items():
+        table = BY_NAME[name]
+        kept = tuple(column for column in table.columns if column.name not in columns)
+        assert len(kept) == len(table.columns) - len(columns)
+        object.__setattr__(table, "columns", kept)
+        table.__post_init__()
+
+
+def live(folder: Path, captures: int, seed: int | None, *, is_older: bool) -> None:
+    """Take in the captures that the log lacks, in batches of some, and die at a moment of the seed, if there is one."""
+    if is_older:
+        forget_new_columns()
+    clock = FakeClock(HEADER_AT * 1_000_000)
+    config = Config(commit_interval_seconds=0.001, spool=SpoolConfig(reserve_gb=0.0, retention_days=9_999))
+    victim.go_on_from(folder, clock)
+    with writing(folder, config, clock) as work:
+        if seed is not None:
+            victim.die_after(random.Random(seed).uniform(0.05, 0.8))
+        work.note_settings()
+        work.drain(Totals())
+        for number in range(victim.captures_of(work.log), captures):
+            fetched_at = (HEADER_AT + number * victim.EVERY_S + 5) * 1_000_000
+            work.append([(Poll(feed_id=victim.FEED, fetched_at=fetched_at), victim.body(number))])
+            if number % 3 == 0:
+                work.drain(Totals())
+            clock.advance(victim.EVERY_S)
+        work.drain(Totals())
