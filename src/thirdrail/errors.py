@@ -180,6 +180,10 @@ class SchemaMismatch(SinkError):
     """The table's columns differ from the declaration in a way that cannot be evolved."""
 
 
+class TableUnreadable(SinkError):
+    """Another engine has changed a table in a way that is not read here."""
+
+
 class CatalogUnavailable(SinkError):
     """The catalog does not answer in time."""
 

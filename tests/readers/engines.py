@@ -31,19 +31,19 @@ def run_python(script: str, folder: Path) -> str:
 class Spark:
     """A Spark of one thread; ``sql`` gives rows."""
 
-    def __init__(self, catalog: dict[str, str]) -> None:
+    def __init__(self, catalog: dict[str, str], name: str = "city") -> None:
         opened = [f"java.base/java.{name}" for name in _OPENED] + [f"java.base/sun.{name}" for name in _OPENED_SUN]
-        settings = {"spark.sql.catalog.city": "org.apache.iceberg.spark.SparkCatalog"}
-        settings |= {f"spark.sql.catalog.city.{name}": value for name, value in catalog.items()}
+        settings = {f"spark.sql.catalog.{name}": "org.apache.iceberg.spark.SparkCatalog"}
+        settings |= {f"spark.sql.catalog.{name}.{key}": value for key, value in catalog.items()}
         self._process = subprocess.Popen(
             [
                 shutil.which("java") or "java",
                 "-Xmx1g",
-                *(f"--add-opens={name}=ALL-UNNAMED" for name in opened),
+                *(f"--add-opens={module}=ALL-UNNAMED" for module in opened),
                 "-cp",
                 CLASSPATH.read_text().strip(),
                 str(HERE / "spark" / "Reader.java"),
-                *(f"{name}={value}" for name, value in settings.items()),
+                *(f"{key}={value}" for key, value in settings.items()),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -59,6 +59,8 @@ class Spark:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(60)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
     def _line(self) -> str:
         assert self._process.stdout is not None

@@ -10,6 +10,7 @@ from thirdrail import __version__
 from thirdrail.cli.captures import captures
 from thirdrail.cli.catalog import catalog
 from thirdrail.cli.configuration import config
+from thirdrail.cli.dbt import dbt
 from thirdrail.cli.feeds import feeds
 from thirdrail.cli.ingest import replay
 from thirdrail.cli.live import city, demo
@@ -38,6 +39,7 @@ for command in (
     audit,
     maintain,
     catalog,
+    dbt,
     replay,
     feeds,
     captures,

@@ -6,6 +6,7 @@ is killed anywhere leaves the table whole and the next one goes on.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlparse
 
 from pyiceberg.catalog import Catalog
@@ -118,7 +119,7 @@ def _let_go(table: IcebergTable, report: Report, policy: Policy, *, dry_run: boo
     # Listed first: a file that is committed in between is named by then, and is not taken for a leftover.
     there = {str(path.relative_to(folder)): path for path in (folder / "data").rglob("*.parquet")}
     table = table.refresh()
-    named = {str(local_path(path).relative_to(folder)) for path in named_files(table)}
+    named = {_inside(folder, path) for path in named_files(table)}
     replaced = {str(local_path(path).relative_to(folder)) for path in report.replaced}
     at, positions = table.metadata.last_updated_ms * 1_000, sum(current_positions(table.metadata).values())
     before = noted(folder)
@@ -132,6 +133,14 @@ def _let_go(table: IcebergTable, report: Report, policy: Policy, *, dry_run: boo
             there[path].unlink(missing_ok=True)
     if not dry_run and verdict.notes != before:
         note(folder, verdict.notes)
+
+
+def _inside(folder: Path, location: str) -> str:
+    """Give a file's path from the table's folder on; another engine may have written through a link, or elsewhere."""
+    path = local_path(location)
+    if not path.is_relative_to(folder):
+        path, folder = path.resolve(), folder.resolve()
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 def named_files(table: IcebergTable) -> set[str]:

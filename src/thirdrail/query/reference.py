@@ -1,7 +1,9 @@
-"""The reference page of tables and views, made from their declarations."""
+"""The reference page of tables and views, and dbt's, made from their declarations."""
+
+import json
 
 from thirdrail.decode.wire_schema import LEFT_OUT
-from thirdrail.model.tables import TABLES
+from thirdrail.model.tables import FEED_MESSAGES, NAMESPACE, TABLES
 from thirdrail.query.views import VIEWS
 
 
@@ -22,3 +24,40 @@ def tables_reference() -> str:
     lines += ["", "## Left out", "", "Fields of GTFS-Realtime and its extensions that no table holds:", ""]
     lines += ["| field | why |", "|---|---|", *(f"| `{name}` | {reason} |" for name, reason in LEFT_OUT.items())]
     return "\n".join([*lines, ""])
+
+
+def dbt_sources(plugin: str = "") -> str:
+    """Give dbt's ``sources.yml``: every table and column with its meaning, and how fresh they must be.
+
+    ``plugin``: the alias of dbt-duckdb's ``iceberg`` plugin that loads the tables; none for adapters that attach them.
+    """
+    lines = [
+        "# Made by `thirdrail dbt sources`.",
+        "version: 2",
+        "sources:",
+        f"  - name: {NAMESPACE}",
+        f"    schema: {NAMESPACE}",
+        f"    description: {_yaml('Public transit feeds, each row exactly once, by Third Rail.')}",
+        "    loader: thirdrail",
+    ]
+    if plugin:
+        lines += ["    config:", "      meta:", f"        plugin: {_yaml(plugin)}"]
+    lines.append("    tables:")
+    for table in TABLES:
+        lines += [f"      - name: {table.name}", f"        description: {_yaml(table.meaning)}"]
+        if table is FEED_MESSAGES:
+            # A row for every poll, whatever it brought: what is silent here has stopped.
+            lines += ["        config:", "          loaded_at_field: fetched_at", "          freshness:"]
+            lines += ["            warn_after: {count: 2, period: minute}"]
+            lines += ["            error_after: {count: 15, period: minute}"]
+        lines.append("        columns:")
+        for column in table.columns:
+            lines += [f"          - name: {column.name}", f"            description: {_yaml(column.meaning)}"]
+            if column.required:
+                lines.append("            data_tests: [not_null]")
+    return "\n".join([*lines, ""])
+
+
+def _yaml(text: str) -> str:
+    """Give a text as a YAML scalar: JSON is YAML."""
+    return json.dumps(text, ensure_ascii=False)

@@ -129,14 +129,18 @@ def _register(connection: duckdb.DuckDBPyConnection, name: str, pinned: PinnedTa
         connection.register(f"_{name}", pinned.table.arrow_schema.empty_table())
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name}")
         return
-    fields = ", ".join(
-        f"{pinned.field_ids[column.name]}: {{name: '{column.name}', type: '{_DUCK_TYPES[column.type]}', default_value: NULL}}"
-        for column in pinned.table.columns
-    )
     record = (
         "coalesce(restored_by_offset, capture_offset)"
         if "restored_by_offset" in pinned.table.names()
         else "capture_offset"
+    )
+    if pinned.deletes:
+        connection.register(f"_{name}", pinned.whole())
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name} WHERE {record} < {limit}")
+        return
+    fields = ", ".join(
+        f"{pinned.field_ids[column.name]}: {{name: '{column.name}', type: '{_DUCK_TYPES[column.type]}', default_value: NULL}}"
+        for column in pinned.table.columns
     )
     read = f"read_parquet([{_paths(pinned)}], schema=MAP {{{fields}}})"
     connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {read} WHERE {record} < {limit}")

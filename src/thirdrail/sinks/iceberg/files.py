@@ -14,8 +14,8 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 
 
 def local_path(location: str) -> Path:
-    """Give the path of a ``file://`` location (or of a plain path)."""
-    return Path(location.removeprefix("file://"))
+    """Give the path of a ``file://`` location, of the ``file:/`` that Hadoop makes of it, or of a plain path."""
+    return Path(location.removeprefix("file:").removeprefix("//") if location.startswith("file:") else location)
 
 
 def sync_directory(directory: Path) -> None:

@@ -7,10 +7,11 @@ import polars as pl
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.conversions import from_bytes
-from pyiceberg.manifest import DataFile, ManifestEntry, ManifestFile
+from pyiceberg.manifest import DataFile, DataFileContent, ManifestEntry, ManifestFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.types import LongType
 
+from thirdrail.errors import TableUnreadable
 from thirdrail.model.tables import NAMESPACE, Table
 from thirdrail.sinks.iceberg.files import local_path
 from thirdrail.sinks.iceberg.positions import Positions, columns_since, current_positions
@@ -27,6 +28,9 @@ class PinnedTable:
     snapshots: int
     positions: Positions
     files: tuple[DataFile, ...]
+    source: IcebergTable
+    deletes: int
+    """Files that say which rows are gone, another engine's: we write none. Then PyIceberg reads, and applies them."""
     field_ids: Mapping[str, int]
     since: Mapping[str, Positions]
     """Column → the positions at which it came; rows below have no value for it. Columns of the first day are not in."""
@@ -56,6 +60,10 @@ class PinnedTable:
 
     def scan(self, columns: list[str], start: int | None, end: int | None) -> Iterator[pa.Table]:
         """Give the rows with ``start <= capture_offset < end``, file by file; files outside are not opened."""
+        if self.deletes:
+            rows: pl.DataFrame = pl.from_arrow(self.whole())  # type: ignore[assignment]
+            yield _within(rows.lazy(), start, end).select(columns).collect().to_arrow().cast(self._schema(columns))
+            return
         offset = self.field_ids["capture_offset"]
         for file in self.files:
             low, high = (_bound(bounds, offset) for bounds in (file.lower_bounds, file.upper_bounds))
@@ -65,13 +73,31 @@ class PinnedTable:
                 continue
             yield self._read([file], columns, start, end)
 
+    def whole(self) -> pa.Table:
+        """Give all rows that are left where another engine has deleted some. Blocks; memory holds the table.
+
+        Raises:
+            TableUnreadable: it deleted in a way that PyIceberg cannot read.
+        """
+        try:
+            rows = self.source.scan(snapshot_id=self.snapshot_id).to_arrow()
+        except (ValueError, NotImplementedError) as error:
+            raise TableUnreadable(
+                f"{self.table.name}: another engine deleted rows in a way that is not read here: {error}",
+                hint="let it rewrite the table's data files; no row of ours is lost, the capture log has them all",
+            ) from error
+        return rows.select(self.table.names()).cast(self._schema(self.table.names()))
+
+    def _schema(self, columns: list[str]) -> pa.Schema:
+        return pa.schema([self.table[name].arrow for name in columns])
+
     def read(self, files: Sequence[DataFile], columns: list[str]) -> pa.Table:
         """Give all rows of some files, in their order; a column that a file lacks is null."""
         return self._read(files, columns, None, None)
 
     def _read(self, files: Sequence[DataFile], columns: list[str], start: int | None, end: int | None) -> pa.Table:
         """Read by Polars: a small file takes half of the time that PyArrow's reader does."""
-        wanted = pa.schema([self.table[name].arrow for name in columns])
+        wanted = self._schema(columns)
         if not files:
             return wanted.empty_table()
         schema: pl.DataFrame = pl.from_arrow(self.table.arrow_schema.empty_table())  # type: ignore[assignment]
@@ -83,11 +109,13 @@ class PinnedTable:
             extra_columns="ignore",
             cast_options=_WIDENING,
         )
-        if start is not None:
-            rows = rows.filter(pl.col("capture_offset") >= start)
-        if end is not None:
-            rows = rows.filter(pl.col("capture_offset") < end)
-        return rows.select(columns).collect().rechunk().to_arrow().cast(wanted)
+        return _within(rows, start, end).select(columns).collect().rechunk().to_arrow().cast(wanted)
+
+
+def _within(rows: pl.LazyFrame, start: int | None, end: int | None) -> pl.LazyFrame:
+    if start is not None:
+        rows = rows.filter(pl.col("capture_offset") >= start)
+    return rows if end is None else rows.filter(pl.col("capture_offset") < end)
 
 
 def _bound(bounds: dict[int, bytes] | None, field_id: int) -> int | None:
@@ -110,12 +138,14 @@ def pin(catalog: Catalog, table: Table, namespace: str = NAMESPACE, *, entries_o
     """
     found = catalog.load_table((namespace, table.name))
     snapshot = found.metadata.current_snapshot()
-    files: list[DataFile] = []
+    named: list[DataFile] = []
     if snapshot is not None:
         for manifest in snapshot.manifests(found.io):
-            files += [entry.data_file for entry in entries_of(found, manifest)]
+            named += [entry.data_file for entry in entries_of(found, manifest)]
     positions = current_positions(found.metadata)
     identifier = None if snapshot is None else snapshot.snapshot_id
     ids = {field.name: field.field_id for field in found.schema().fields}
     since = columns_since(found.metadata.properties)
-    return PinnedTable(table, identifier, len(found.metadata.snapshots), positions, tuple(files), ids, since)
+    files = tuple(file for file in named if file.content is DataFileContent.DATA)
+    deletes, snapshots = len(named) - len(files), len(found.metadata.snapshots)
+    return PinnedTable(table, identifier, snapshots, positions, files, found, deletes, ids, since)
