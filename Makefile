@@ -39,7 +39,7 @@ bench: environment ## measure: speed, memory, freshness
 	$(RUN) benchmarks.live
 
 crash: environment ## kill real processes many times over, and count what survives (long)
-	THIRDRAIL_KILLS=1000 THIRDRAIL_TWO_SECONDS=120 $(RUN) pytest tests/kill --timeout 3600
+	THIRDRAIL_KILLS=1000 THIRDRAIL_CARE_KILLS=300 THIRDRAIL_TWO_SECONDS=120 $(RUN) pytest tests/kill --timeout 3600
 	THIRDRAIL_SEEDS=2000 $(RUN) pytest tests/simulation --timeout 3600
 	THIRDRAIL_CUT_SECONDS=120 $(RUN) pytest tests/live/test_faults.py -k network --timeout 1200
 	$(RUN) pytest -m crash $(TEST_OPTIONS)

@@ -58,7 +58,7 @@ def live(folder: Path, captures: int, point: str, nth: int, step: int) -> None:
     if point == RANDOM:
         die_after(random.Random(nth).uniform(0.05, 1.2))
     elif point:
-        _arm(point, nth)
+        arm(*POINTS[point], nth, before=point == "acknowledge")
     clock = FakeClock(HEADER_AT * 1_000_000)
     config = Config(
         commit_interval_seconds=0.001, history="every_poll", spool=SpoolConfig(reserve_gb=0.0, retention_days=9_999)
@@ -99,15 +99,15 @@ def _wait_and_die(seconds: float) -> None:
     _die()
 
 
-def _arm(point: str, nth: int) -> None:
-    owner, name = POINTS[point]
+def arm(owner: Owner, name: str, nth: int, *, before: bool = False) -> None:
+    """Let the process die after (or just before) the nth call of a function."""
     original = getattr(owner, name)
     passed = 0
 
     def counted(*arguments: object, **named: object) -> object:
         nonlocal passed
         passed += 1
-        if passed == nth and point == "acknowledge":
+        if passed == nth and before:
             _die()
         result = original(*arguments, **named)
         if passed == nth:
