@@ -20,6 +20,7 @@ from thirdrail.model.feeds import BY_ID as FEEDS
 from thirdrail.model.feeds import FORMATS, Feed, feed
 from thirdrail.model.rules import ACTIONS
 from thirdrail.model.rules import BY_ID as RULES
+from thirdrail.model.tables import BY_NAME as TABLES
 
 Action = Literal["reject", "flag", "info"]
 _FEED_ID = re.compile(r"[a-z0-9_]{1,60}")
@@ -92,6 +93,15 @@ class MaintenanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     ] = 24.0
 
 
+class TableConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One table, where it is to differ."""
+
+    keep_days: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="whole UTC days with rows that are kept; older ones are dropped; all by default"),
+    ] = None
+
+
 class FeedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One feed: where it is to differ from its declaration, or all of one that is not declared."""
 
@@ -142,6 +152,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     spool: SpoolConfig = SpoolConfig()
     poller: PollerConfig = PollerConfig()
     maintenance: MaintenanceConfig = MaintenanceConfig()
+    tables: Annotated[
+        dict[str, TableConfig],
+        Meta(
+            description="by table: `keep_days`, how many whole UTC days with rows are kept (the newest; days without rows "
+            "do not count, so that a clock gone wrong drops nothing); all are kept by default, since a year of New York "
+            "is about 2.7 TB and only you know what you need of it"
+        ),
+    ] = {}
     feeds: Annotated[
         dict[str, FeedConfig],
         Meta(
@@ -175,6 +193,7 @@ def load(path: Path | None) -> Config:
         raise ConfigError(f"{path} is no TOML: {error}") from error
     _check_severities(raw.get("severities"), raw.get("feeds"), path)
     _check_feeds(raw.get("feeds"), path)
+    _check_tables(raw.get("tables"), path)
     try:
         return msgspec.convert(raw, Config)
     except msgspec.ValidationError as error:
@@ -267,6 +286,15 @@ def _check_feeds(feeds: object, path: Path) -> None:
             )
 
 
+def _check_tables(tables: object, path: Path) -> None:
+    """Refuse tables that there are not; what they hold is checked with all else."""
+    for name in tables if isinstance(tables, dict) else ():
+        if name not in TABLES:
+            near = get_close_matches(name, TABLES, n=3, cutoff=0.4)
+            hint = f"did you mean {', '.join(near)}?" if near else f"tables: {', '.join(TABLES)}"
+            raise ConfigError(f"{path}: tables.{name}: no table is called so", hint=hint)
+
+
 def _check_severities(severities: object, feeds: object, path: Path) -> None:
     """Refuse feeds, rules and actions that there are not; their tables' shape is checked with the rest."""
     known = {*FEEDS, *(feeds if isinstance(feeds, dict) else ())}
@@ -353,6 +381,7 @@ def example() -> str:
 
 _EXAMPLES = {
     "feeds": "{ subway_si = { enabled = false }, subway_l = { interval_seconds = 30 } }",
+    "tables": "{ stop_time_updates = { keep_days = 90 } }",
     "severities": '{ "*" = { M012 = "reject" } }',
     "spool.reserve_gb": "2.5",
 }

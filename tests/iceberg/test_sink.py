@@ -61,6 +61,20 @@ def test_other_columns_than_declared_are_refused_by_name(tmp_path: Path) -> None
         sink.open(other, "log", "0")
 
 
+def test_a_batch_across_midnight_is_a_file_of_each_day(tmp_path: Path) -> None:
+    """1,440 offsets of EVENTS are a day: this batch begins in one, ends in the third, and is not in order."""
+    catalog = open_catalog(tmp_path, create=True)
+    span = Span(1_400, 2_900)
+    batch = rows(span)
+    IcebergSink(catalog, FakeClock()).open(EVENTS, "log", "0").commit(batch.take(list(range(len(batch)))[::-1]), span)
+
+    files = pin(catalog, EVENTS).files
+    assert [file.partition[0] for file in files] == [0, 1, 2]
+    assert pairs(catalog.load_table("mta.events").scan().to_arrow()) == wanted(1_400, 2_900)
+    of_day_one = catalog.load_table("mta.events").scan("fetched_at < '1970-01-02T00:00:00+00:00'").to_arrow()
+    assert pairs(of_day_one) == wanted(1_400, 1_440)
+
+
 def test_a_quiet_table_notes_its_position_every_ten_minutes(tmp_path: Path) -> None:
     clock = FakeClock()
     sink = IcebergSink(open_catalog(tmp_path, create=True), clock)

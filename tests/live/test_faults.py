@@ -166,7 +166,7 @@ def test_a_clock_two_days_ahead_and_two_hours_back_loses_nothing(tmp_path: Path)
     assert len(polls) > 6 * FEEDS
     report = app.audit(app.DataFolder.existing(tmp_path / "d"), None)
     assert report.ok, report
-    assert (report.captures, report.pending) == (len(polls), 0)
+    assert (report.captures, report.pending) == (len(polls), 0), said
 
 
 def mover(clock: ShiftedClock, moves: object, stopping: threading.Event) -> Callable[[], None]:

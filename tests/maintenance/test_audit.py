@@ -27,6 +27,7 @@ class MemoryReader:
 
     def __init__(self, sink: MemorySink, table: Table) -> None:
         self._rows = sink.rows(table)
+        self.kept_from: int | None = None
         self.since: dict[str, dict[tuple[str, str], int]] = {}
         self.positions = {(log, part): at for (name, log, part), at in sink.positions.items() if name == table.name}
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from thirdrail.app.data_folder import DataFolder
-from thirdrail.config import Config, MaintenanceConfig
+from thirdrail.config import Config, TableConfig
 from thirdrail.errors import ThirdRailError
 from thirdrail.maintenance.care import HOUR_US, Policy, Report, care
 from thirdrail.model.ports import Clock
@@ -17,9 +17,11 @@ LETS_GO_EVERY = 6
 _MINUTE_US = 60_000_000
 
 
-def policy(config: MaintenanceConfig) -> Policy:
-    """Give the policy of a configuration."""
-    return Policy(int(config.replaced_minutes * _MINUTE_US), int(config.orphan_hours * HOUR_US))
+def policy(config: Config, table: Table) -> Policy:
+    """Give the policy of a table."""
+    own = config.tables.get(table.name, TableConfig())
+    minutes, hours = config.maintenance.replaced_minutes, config.maintenance.orphan_hours
+    return Policy(int(minutes * _MINUTE_US), int(hours * HOUR_US), own.keep_days)
 
 
 def care_for(
@@ -44,7 +46,7 @@ def care_for(
         yield care(
             catalog,
             table,
-            policy(config.maintenance),
+            policy(config, table),
             clock,
             dry_run=dry_run,
             lets_go=lets_go,

@@ -1,5 +1,6 @@
 """``maintain``: care for the tables by hand, beside a run or without one."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -22,7 +23,7 @@ from thirdrail.observe.clock import SystemClock
 @config_option
 @json_option
 def maintain(name: str | None, data: Path, config_path: Path | None, *, dry_run: bool, as_json: bool) -> int:
-    """Merge small files, and delete what no snapshot names and nobody waits for.
+    """Merge small files, drop days that are not kept, delete what no snapshot names and nobody waits for.
 
     `run` does the same by itself every five minutes; both may happen at once, and beside readers.
     """
@@ -37,20 +38,20 @@ def maintain(name: str | None, data: Path, config_path: Path | None, *, dry_run:
     if as_json:
         print_json([_facts(report) for report in reports])
     else:
-        heads = ("files", "merged", "into", "rows", "deleted", "freed", "waiting")
-        show(("table", *heads, "trouble"), [_row(report) for report in reports], right=heads, spare=("waiting", "rows"))
+        heads = ("files", "merged", "into", "rows", "days dropped", "deleted", "freed", "waiting")
+        spare = ("waiting", "rows", "days dropped")
+        show(("table", *heads, "trouble"), [_row(report) for report in reports], right=heads, spare=spare)
         if dry_run:
             click.echo("nothing was done: --dry-run")
     return 1 if any(report.trouble for report in reports) else 0
 
 
 def _facts(report: Report) -> dict[str, object]:
-    names = ("table", "files", "merged", "into", "rows", "given_up", "deleted", "deleted_bytes", "waiting", "trouble")
-    return {name: getattr(report, name) for name in names}
+    return {field.name: getattr(report, field.name) for field in fields(report) if field.name != "replaced"}
 
 
 def _row(report: Report) -> tuple[str, ...]:
-    numbers = (report.files, report.merged, report.into, report.rows, report.deleted)
+    numbers = (report.files, report.merged, report.into, report.rows, report.dropped_days, report.deleted)
     return (
         report.table,
         *(count(number) for number in numbers),

@@ -39,6 +39,11 @@ class TableReader(Protocol):
         """Column → the positions at which it came to the table; rows below them have no value for it."""
         ...
 
+    @property
+    def kept_from(self) -> int | None:
+        """The instant (µs UTC) from which on rows are kept; those fetched before it were dropped on purpose."""
+        ...
+
     def scan(self, columns: list[str], start: int | None, end: int | None) -> Iterator[pa.Table]:
         """Rows with ``start <= capture_offset < end``."""
         ...
@@ -217,7 +222,8 @@ class Audit:
                 self._restored.setdefault(table.name, []).append(kept)
                 continue
             parts.append(part)
-        hashed = _hashed(table, pa.concat_tables(parts) if parts else table.arrow_schema.empty_table(), self._unknown)
+        whole = pa.concat_tables([*parts, table.arrow_schema.empty_table()])
+        hashed = _hashed(table, self._kept(table, whole), self._unknown)
         hashed = hashed.filter(pl.col("capture_offset") < position)
         return hashed.filter(~pl.col("capture_offset").is_in(list(skipped))) if skipped else hashed
 
@@ -227,8 +233,16 @@ class Audit:
         whole = pa.concat_tables([*batches, table.arrow_schema.empty_table().select(table.names())])
         if "restored_by_offset" in whole.column_names:
             whole = whole.filter(pa.compute.is_null(whole.column("restored_by_offset")))
-        hashed = _hashed(table, whole, self._unknown)
+        hashed = _hashed(table, self._kept(table, whole), self._unknown)
         return hashed.filter(~pl.col("capture_offset").is_in(list(skipped))) if skipped else hashed
+
+    def _kept(self, table: Table, rows: pa.Table) -> pa.Table:
+        """Give the rows of days that the table keeps."""
+        first = self._readers[table.name].kept_from
+        if first is None:
+            return rows
+        fetched = rows.column("fetched_at")
+        return rows.filter(pa.compute.greater_equal(fetched, pa.scalar(first, fetched.type)))
 
     def _ours(self, batch: pa.Table) -> pa.Table:
         return batch.filter(pa.compute.equal(batch.column("capture_log"), self._log.log_id))
@@ -267,7 +281,8 @@ class Audit:
                 batches.append(ours.filter(pa.compute.greater_equal(ours.column("restored_by_offset"), start)))
             found = pa.concat_tables([*batches, table.arrow_schema.empty_table()])
             self._report.restored += len(expected)
-            self._compare(table, _hashed(table, expected, unknown), _hashed(table, found, unknown))
+            expected, found = (_hashed(table, self._kept(table, rows), unknown) for rows in (expected, found))
+            self._compare(table, expected, found)
 
     def _foreign(self) -> None:
         """Rows of a log that this table was never fed from are unexpected; of an earlier log, unverifiable."""

@@ -5,7 +5,8 @@ is killed anywhere leaves the table whole and the next one goes on.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -21,18 +22,20 @@ from thirdrail.model.tables import NAMESPACE, Table
 from thirdrail.sinks.iceberg.files import local_path
 from thirdrail.sinks.iceberg.manifests import remembered
 from thirdrail.sinks.iceberg.positions import current_positions
-from thirdrail.sinks.iceberg.reader import pin
-from thirdrail.sinks.iceberg.rewrite import Outcome, rewrite
+from thirdrail.sinks.iceberg.reader import PinnedTable, pin
+from thirdrail.sinks.iceberg.rewrite import Outcome, drop, rewrite
 
 HOUR_US = 3_600_000_000
+EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long what nothing names stays."""
+    """How long what nothing names stays, and how many days with rows are kept (None for all)."""
 
     replaced_us: int = HOUR_US
     orphans_us: int = 24 * HOUR_US
+    keep_days: int | None = None
 
 
 @dataclass(slots=True)
@@ -48,6 +51,8 @@ class Report:
     deleted: int = 0
     deleted_bytes: int = 0
     waiting: int = 0
+    dropped_days: int = 0
+    dropped_rows: int = 0
     trouble: str = ""
     replaced: set[str] = field(default_factory=set)
 
@@ -76,6 +81,8 @@ def care(
     try:
         pinned = pin(catalog, table, entries_of=remembered)
         report.files = len(pinned.files)
+        if policy.keep_days is not None:
+            pinned = _drop_days(catalog, name, pinned, policy.keep_days, clock, report, dry_run=dry_run)
         for group in groups(pinned.files, pinned.field_ids["capture_offset"]):
             if is_stopped():
                 break
@@ -96,6 +103,34 @@ def care(
     except (CommitConflict, CatalogUnavailable) as error:
         report.trouble = str(error)
     return report
+
+
+def _drop_days(
+    catalog: Catalog,
+    name: tuple[str, str],
+    pinned: PinnedTable,
+    keep: int,
+    clock: Clock,
+    report: Report,
+    *,
+    dry_run: bool,
+) -> PinnedTable:
+    """Drop all but the newest days that hold rows; give the table without them.
+
+    Days are counted by what the table holds: a clock that is years ahead adds one day, and drops one.
+    """
+    days = sorted({int(file.partition[0]) for file in pinned.files})
+    if len(days) <= keep:
+        return pinned
+    kept_from = days[-keep]
+    gone = [file for file in pinned.files if int(file.partition[0]) < kept_from]
+    report.dropped_days = len(days) - keep
+    report.dropped_rows = sum(file.record_count for file in gone)
+    if not dry_run:
+        paths = {file.file_path for file in gone}
+        report.dropped_rows = drop(catalog, name, paths, EPOCH + timedelta(days=kept_from), clock)
+        report.replaced |= paths
+    return replace(pinned, files=tuple(file for file in pinned.files if int(file.partition[0]) >= kept_from))
 
 
 def _is_local(table: IcebergTable) -> bool:

@@ -29,19 +29,13 @@ def write_data_files(
     target: IcebergTable, table: Table, rows: pa.Table, row_group_rows: int | None = None
 ) -> list[DataFile]:
     """Write the rows durably and give the files; nothing refers to them yet. A file is one row group by default."""
-    day_of_row = pc.floor_temporal(rows.column("fetched_at"), unit="day")
-    days = list(pc.unique(day_of_row))
+    day_of_row = pc.floor_temporal(rows.column("fetched_at"), unit="day").cast(pa.date32())
+    days = sorted(pc.unique(day_of_row).to_pylist())
     if len(days) == 1:
-        return [_write(target, table, rows, days[0].as_py().date(), row_group_rows)]
+        return [_write(target, table, rows, days[0], row_group_rows)]
     return [
-        _write(
-            target,
-            table,
-            rows.filter(pc.equal(day_of_row, pa.scalar(day, day_of_row.type))),
-            day.date(),
-            row_group_rows,
-        )
-        for day in sorted(days)
+        _write(target, table, rows.filter(pc.equal(day_of_row, pa.scalar(day, pa.date32()))), day, row_group_rows)
+        for day in days
     ]
 
 

@@ -9,6 +9,9 @@ PREFIX = "thirdrail.position."
 SINCE = "thirdrail.since."
 """Of a table's property: ``thirdrail.since.COLUMN.LOG.PARTITION`` is where the log stood when the column came."""
 
+KEPT_FROM = "thirdrail.kept-from"
+"""Of a table's property: the first UTC day (ISO) whose rows are kept; those of earlier days were dropped."""
+
 Positions = dict[tuple[str, str], int]
 
 

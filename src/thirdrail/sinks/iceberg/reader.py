@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import polars as pl
 import pyarrow as pa
@@ -14,7 +15,7 @@ from pyiceberg.types import LongType
 from thirdrail.errors import TableUnreadable
 from thirdrail.model.tables import NAMESPACE, Table
 from thirdrail.sinks.iceberg.files import local_path
-from thirdrail.sinks.iceberg.positions import Positions, columns_since, current_positions
+from thirdrail.sinks.iceberg.positions import KEPT_FROM, Positions, columns_since, current_positions
 
 _WIDENING = pl.ScanCastOptions(integer_cast="upcast", float_cast="upcast", missing_struct_fields="raise")
 
@@ -32,6 +33,8 @@ class PinnedTable:
     deletes: int
     """Files that say which rows are gone, another engine's: we write none. Then PyIceberg reads, and applies them."""
     field_ids: Mapping[str, int]
+    kept_from: int | None
+    """The instant (µs UTC) from which on rows are kept; None for all."""
     since: Mapping[str, Positions]
     """Column → the positions at which it came; rows below have no value for it. Columns of the first day are not in."""
 
@@ -148,4 +151,6 @@ def pin(catalog: Catalog, table: Table, namespace: str = NAMESPACE, *, entries_o
     since = columns_since(found.metadata.properties)
     files = tuple(file for file in named if file.content is DataFileContent.DATA)
     deletes, snapshots = len(named) - len(files), len(found.metadata.snapshots)
-    return PinnedTable(table, identifier, snapshots, positions, files, found, deletes, ids, since)
+    day = found.metadata.properties.get(KEPT_FROM)
+    kept_from = None if day is None else int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1_000_000
+    return PinnedTable(table, identifier, snapshots, positions, files, found, deletes, ids, kept_from, since)

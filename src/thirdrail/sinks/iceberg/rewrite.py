@@ -6,6 +6,7 @@ are still live there; else the rewrite is given up and its file is an orphan.
 """
 
 from collections.abc import Sequence
+from datetime import date
 from enum import StrEnum
 
 from pyiceberg.catalog import Catalog
@@ -18,7 +19,7 @@ from thirdrail.model.ports import Clock
 from thirdrail.sinks.iceberg.commit import Staged, commit
 from thirdrail.sinks.iceberg.data_file import write_data_files
 from thirdrail.sinks.iceberg.manifests import live_files, new_manifest, parent_manifests, without
-from thirdrail.sinks.iceberg.positions import Positions
+from thirdrail.sinks.iceberg.positions import KEPT_FROM, Positions
 from thirdrail.sinks.iceberg.reader import PinnedTable
 
 ROW_GROUP_ROWS = 131_072
@@ -44,6 +45,30 @@ def rewrite(
     work = _Rewrite(catalog.load_table(name), pinned, inputs)
     commit(catalog, name, work.stage, clock)
     return work.outcome
+
+
+def drop(catalog: Catalog, name: tuple[str, str], gone: set[str], kept_from: date, clock: Clock) -> int:
+    """Take data files, by location, out of a table, and note from which UTC day on rows are kept; give the rows dropped.
+
+    Raises:
+        CommitConflict, CatalogUnavailable: as of every commit.
+    """
+    dropped = 0
+
+    def stage(table: IcebergTable, positions: Positions, snapshot_id: int) -> Staged | None:
+        nonlocal dropped
+        manifests = parent_manifests(table)
+        live = live_files(table, [manifest for manifest in manifests if manifest.content == 0])
+        found = gone & live.keys()
+        if not found:
+            return None  # it landed, and the answer was lost; or somebody else was first
+        dropped = sum(live[path].record_count for path in found)
+        left = without(table, snapshot_id, manifests, found)
+        noted = {KEPT_FROM: kept_from.isoformat()}
+        return Staged(left, positions, Operation.DELETE, 0, 0, len(found), dropped, properties=noted)
+
+    commit(catalog, name, stage, clock)
+    return dropped
 
 
 class _Rewrite:
