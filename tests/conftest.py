@@ -1,5 +1,6 @@
 """What every test run says at its end: which tests were not run, for want of which part."""
 
+import signal
 from collections import Counter
 
 import pytest
@@ -55,4 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # What is started in a shell's background ignores Ctrl-C, and so would all that it starts in turn.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(NotRun(config.getoption("--fail-on-skip-except")))

@@ -155,9 +155,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     tables: Annotated[
         dict[str, TableConfig],
         Meta(
-            description="by table: `keep_days`, how many whole UTC days with rows are kept (the newest; days without rows "
-            "do not count, so that a clock gone wrong drops nothing); all are kept by default, since a year of New York "
-            "is about 2.7 TB and only you know what you need of it"
+            description="by table: `keep_days`, how many whole UTC days with rows are kept (the newest; days without "
+            "rows do not count, so that a clock gone wrong drops nothing); all are kept by default, since only you "
+            "know what you need of the 2.7 TB that a year of New York is about"
         ),
     ] = {}
     feeds: Annotated[

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,20 +28,20 @@ DOWN = Failure("network_error", "Connect", "no connection to x:443")
 class Script:
     """A fetcher that gives answers in turn, the last one for ever.
 
-    ``done`` when the last has been asked for, and that by so many feeds.
+    ``done`` when the last has been asked for, and so many feeds have asked again, their first answer being noted then.
     """
 
     def __init__(self, *answers: bytes | Failure | Answer, feeds: int = 1) -> None:
         self._answers, self.asked, self.done = answers, 0, threading.Event()
-        self._feeds, self._asked_by = feeds, set[str]()
+        self._feeds, self._asked_by = feeds, Counter[str]()
 
     async def fetch(self, feed: Feed, _key: str) -> Answer:
         await asyncio.sleep(0)
-        self._asked_by.add(feed.id)
+        self._asked_by[feed.id] += 1
         now = SystemClock().now()
         given = self._answers[min(self.asked, len(self._answers) - 1)]
         self.asked += 1
-        if self.asked > len(self._answers) and len(self._asked_by) >= self._feeds:
+        if self.asked > len(self._answers) and sum(count > 1 for count in self._asked_by.values()) >= self._feeds:
             self.done.set()
         if isinstance(given, Answer):
             return given

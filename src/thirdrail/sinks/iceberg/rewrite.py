@@ -48,7 +48,7 @@ def rewrite(
 
 
 def drop(catalog: Catalog, name: tuple[str, str], gone: set[str], kept_from: date, clock: Clock) -> int:
-    """Take data files, by location, out of a table, and note from which UTC day on rows are kept; give the rows dropped.
+    """Take data files, by location, out of a table, and note the first UTC day that is kept; give the rows dropped.
 
     Raises:
         CommitConflict, CatalogUnavailable: as of every commit.
