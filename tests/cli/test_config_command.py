@@ -43,7 +43,7 @@ def test_every_line_of_it_may_be_switched_on(thirdrail: Command) -> None:
     switched_on = load(path)
     assert (switched_on.severities, switched_on.spool.reserve_gb) == ({"*": {"M012": "reject"}}, 2.5)
     spool = msgspec.structs.replace(switched_on.spool, reserve_gb=None)
-    assert msgspec.structs.replace(switched_on, severities={}, feeds={}, spool=spool) == Config()
+    assert msgspec.structs.replace(switched_on, severities={}, feeds={}, tables={}, spool=spool) == Config()
 
 
 def test_init_leaves_a_file_that_exists_alone(thirdrail: Command) -> None:
