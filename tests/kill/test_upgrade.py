@@ -7,8 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.fakes.clock import FakeClock
 from tests.kill import upgraded
 from thirdrail import app
+from thirdrail.app.rebuilding import rebuild
 from thirdrail.model.tables import BY_NAME
 from thirdrail.query.warehouse import open_warehouse
 from thirdrail.sinks.iceberg.catalog import open_catalog
@@ -65,3 +67,18 @@ def test_new_columns_come_to_tables_that_a_killed_older_version_left(
     assert len(views.sql("FROM predictions_now")) > 0
     assert views.sql("SELECT count(*) AS n FROM stop_time_updates WHERE arrival_at IS NULL").to_pylist()[0]["n"] > 0
     assert views.sql("SELECT count(*) AS n FROM stop_time_updates WHERE arrival_at IS NOT NULL").to_pylist()[0]["n"] > 0
+
+    # And whoever wants the columns in the past has them made anew.
+    before = views.sql("SELECT count(*) AS n FROM stop_time_updates WHERE capture_offset < 60").to_pylist()[0]["n"]
+    data = app.DataFolder.existing(folder)
+    rebuild(data, BY_NAME["stop_time_updates"], None, None, FakeClock(), lambda *_: None)
+    assert {at for each in pin(catalog, BY_NAME["stop_time_updates"]).since.values() for at in each.values()} == {0}
+    # Arrivals are all that moves, so what the older version took for unchanged is written now.
+    found = views.sql(
+        "SELECT count(*) AS n, count(arrival_at) AS known FROM stop_time_updates WHERE capture_offset < 60"
+    )
+    (counts,) = found.to_pylist()
+    assert counts["n"] > 2 * before
+    assert counts["known"] > 0
+    report = app.audit(data, None)
+    assert report.ok, report

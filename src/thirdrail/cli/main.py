@@ -18,6 +18,7 @@ from thirdrail.cli.live import run as run_command
 from thirdrail.cli.look import audit, sql, tables
 from thirdrail.cli.maintain import maintain
 from thirdrail.cli.quarantine import quarantine
+from thirdrail.cli.rebuild import rebuild
 from thirdrail.cli.status import status
 from thirdrail.errors import ThirdRailError, UsageError
 
@@ -38,6 +39,7 @@ for command in (
     sql,
     audit,
     maintain,
+    rebuild,
     catalog,
     dbt,
     replay,

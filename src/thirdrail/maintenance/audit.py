@@ -11,6 +11,7 @@ from typing import Protocol
 import polars as pl
 import pyarrow as pa
 
+from thirdrail.maintenance.columns import ColumnsSince
 from thirdrail.model import feeds as declared
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog
@@ -136,19 +137,8 @@ class Audit:
         self._report = AuditReport()
         self._edges: dict[tuple[str, str], int] = {}
         self._unknown: Unknown = {}
-
-    def _steps(self) -> set[int]:
-        """Give the offsets at which some table got columns."""
-        source = (self._log.log_id, self._partition)
-        return {at.get(source, 0) for reader in self._readers.values() for at in reader.since.values()}
-
-    def _unknown_at(self, offset: int) -> Unknown:
-        """Give the columns that came to each table above an offset."""
-        source = (self._log.log_id, self._partition)
-        return {
-            name: frozenset(column for column, at in reader.since.items() if at.get(source, 0) > offset)
-            for name, reader in self._readers.items()
-        }
+        since = {name: reader.since for name, reader in readers.items()}
+        self._columns = ColumnsSince.of(since, (log.log_id, partition))
 
     def run(self, since: int | None = None) -> AuditReport:
         """Audit every capture fetched at or after ``since`` (µs UTC; None for all that the log holds)."""
@@ -161,8 +151,8 @@ class Audit:
         while position < committed:
             if position >= until:
                 # Columns came to some table here: what wrote the rows from here on compared them too.
-                self._unknown = self._unknown_at(position)
-                until = min((at for at in self._steps() if at > position), default=committed)
+                self._unknown = self._columns.unknown_at(position)
+                until = self._columns.next_step(position, committed)
                 processor = Processor(self._log, self._partition, position, self._feeds, unknown=self._unknown)
             found = self._log.read(self._partition, position, READ_ENTRIES, READ_BYTES)
             entries = [entry for entry in found if entry.offset < min(until, committed)]
@@ -269,7 +259,7 @@ class Audit:
 
     def _compare_restored(self, start: int) -> None:
         """Compare the rows that replay orders brought back, over the whole window at once: they are few."""
-        unknown = self._unknown_at(start)
+        unknown = self._columns.unknown_at(start)
         for table in TABLES:
             if "restored_by_offset" not in table.names():
                 continue

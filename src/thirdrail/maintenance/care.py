@@ -97,7 +97,7 @@ def care(
         if lets_go:
             _let_go(found, report, policy, dry_run=dry_run)
         elif report.replaced and not dry_run:
-            _remember(found, report)
+            remember(found, report.replaced)
     except NoSuchTableError:
         report.trouble = "there is no such table yet"
     except (CommitConflict, CatalogUnavailable) as error:
@@ -137,13 +137,12 @@ def _is_local(table: IcebergTable) -> bool:
     return urlparse(table.location()).scheme in ("file", "")
 
 
-def _remember(table: IcebergTable, report: Report) -> None:
-    """Note what was replaced: what is not noted is an orphan, and waits a day."""
+def remember(table: IcebergTable, locations: set[str]) -> None:
+    """Note files that were taken out of a table: what is not noted is an orphan, and waits a day."""
     if _is_local(table):
         folder = local_path(table.location())
         before = noted(folder)
-        replaced = {str(local_path(path).relative_to(folder)) for path in report.replaced}
-        note(folder, Notes(before.unnamed, before.replaced | replaced))
+        note(folder, Notes(before.unnamed, before.replaced | {_inside(folder, path) for path in locations}))
 
 
 def _let_go(table: IcebergTable, report: Report, policy: Policy, *, dry_run: bool) -> None:
@@ -155,7 +154,7 @@ def _let_go(table: IcebergTable, report: Report, policy: Policy, *, dry_run: boo
     there = {str(path.relative_to(folder)): path for path in (folder / "data").rglob("*.parquet")}
     table = table.refresh()
     named = {_inside(folder, path) for path in named_files(table)}
-    replaced = {str(local_path(path).relative_to(folder)) for path in report.replaced}
+    replaced = {_inside(folder, path) for path in report.replaced}
     at, positions = table.metadata.last_updated_ms * 1_000, sum(current_positions(table.metadata).values())
     before = noted(folder)
     known = Notes(before.unnamed, (before.replaced | replaced) & there.keys())

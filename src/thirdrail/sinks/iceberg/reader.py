@@ -61,15 +61,19 @@ class PinnedTable:
         lower = ((file, _bound(file.lower_bounds, field_id)) for file in self.files)
         return sum(file.file_size_in_bytes for file, bound in lower if bound is not None and bound >= fetched_at)
 
+    def bounds(self, file: DataFile, column: str) -> tuple[int | None, int | None]:
+        """Give the least and the greatest value of a column of whole numbers in a file, where they are noted."""
+        field_id = self.field_ids[column]
+        return _bound(file.lower_bounds, field_id), _bound(file.upper_bounds, field_id)
+
     def scan(self, columns: list[str], start: int | None, end: int | None) -> Iterator[pa.Table]:
         """Give the rows with ``start <= capture_offset < end``, file by file; files outside are not opened."""
         if self.deletes:
             rows: pl.DataFrame = pl.from_arrow(self.whole())  # type: ignore[assignment]
             yield _within(rows.lazy(), start, end).select(columns).collect().to_arrow().cast(self._schema(columns))
             return
-        offset = self.field_ids["capture_offset"]
         for file in self.files:
-            low, high = (_bound(bounds, offset) for bounds in (file.lower_bounds, file.upper_bounds))
+            low, high = self.bounds(file, "capture_offset")
             if (end is not None and low is not None and low >= end) or (
                 start is not None and high is not None and high < start
             ):
