@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from thirdrail import __version__
 from thirdrail.config import Config
 from thirdrail.errors import DataFolderError, DataFolderMoved, DiskFull, NoDataYet
+from thirdrail.sinks.iceberg.catalog import FILE_NAME, open_catalog
+from thirdrail.sinks.iceberg.relocate import relocate
 
 FORMAT_VERSION = 2
 STAMP = "thirdrail.json"
@@ -72,14 +75,50 @@ class DataFolder:
                 "created_by": __version__,
                 "path": str(path.absolute()),
             }
-            # Renamed into place: a stamp cut short by a crash would make the folder foreign to us.
-            newborn = path / f".{STAMP}.{os.getpid()}"
-            newborn.write_text(json.dumps(stamp, indent=2) + "\n")
-            newborn.replace(path / STAMP)
+            _put_stamp(path, stamp)
         folder = cls.existing(path, *kinds)
         if not os.access(path, os.W_OK) or os.statvfs(path).f_flag & os.ST_RDONLY:
             raise DataFolderError(f"{path} cannot be written")
         return folder
+
+
+def relocated(old: Path, new: Path) -> tuple[DataFolder, list[str]]:
+    """Take a folder that was moved (or copied) as it now lies: give it, and the tables that were written anew.
+
+    Killed at any time, the same call goes on. Blocks.
+
+    Raises:
+        DataFolderError: there is no data folder at the new path, or it was filled at another one than the old.
+        TableUnreadable: a table cannot be moved.
+    """
+    stamp = new / STAMP
+    if not stamp.exists():
+        raise DataFolderError(
+            f"{new} is not a Third Rail data folder: it holds no {STAMP}",
+            hint=f"move the folder first: mv {shlex.quote(str(old))} {shlex.quote(str(new))}",
+        )
+    try:
+        known = json.loads(stamp.read_text())
+        home = Path(str(known["path"]))
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise DataFolderError(f"{stamp} is damaged: {error}") from error
+    old, new = Path(os.path.abspath(old)), new.absolute()  # noqa: PTH100 - the old path need not be there any more
+    if home not in (old, new):
+        raise DataFolderError(f"{new} was filled at {home}, not at {old}", hint=f"thirdrail relocate {home} {new}")
+    if odd := _MEANS_SOMETHING_IN_A_LOCATION.intersection(str(new)):
+        raise DataFolderError(f"{new}: Iceberg's readers trip over {' '.join(sorted(odd))} in a path")
+    if home == new:
+        return DataFolder.existing(new), []
+    tables = relocate(open_catalog(new, create=False), str(home), str(new)) if (new / FILE_NAME).exists() else []
+    _put_stamp(new, known | {"path": str(new)})
+    return DataFolder.existing(new), tables
+
+
+def _put_stamp(path: Path, stamp: dict[str, object]) -> None:
+    """Write the stamp in one piece: one cut short by a crash would make the folder foreign to us."""
+    newborn = path / f".{STAMP}.{os.getpid()}"
+    newborn.write_text(json.dumps(stamp, indent=2) + "\n")
+    newborn.replace(path / STAMP)
 
 
 def _holds_other_files(path: Path) -> bool:
@@ -114,7 +153,7 @@ def _checked_stamp(path: Path, kinds: tuple[str, ...]) -> str:
     if Path(home) != path.absolute() and not (Path(home).exists() and Path(home).samefile(path)):
         raise DataFolderMoved(
             f"{path.absolute()} was filled at {home}: its tables name files by that path",
-            hint=f"move it back, or link it: ln -s {path.absolute()} {home}",
+            hint=f"thirdrail relocate {shlex.quote(home)} {shlex.quote(str(path.absolute()))}",
         )
     return kind
 

@@ -19,6 +19,7 @@ from thirdrail.cli.look import audit, sql, tables
 from thirdrail.cli.maintain import maintain
 from thirdrail.cli.quarantine import quarantine
 from thirdrail.cli.rebuild import rebuild
+from thirdrail.cli.relocate import relocate
 from thirdrail.cli.status import status
 from thirdrail.errors import ThirdRailError, UsageError
 
@@ -40,6 +41,7 @@ for command in (
     audit,
     maintain,
     rebuild,
+    relocate,
     catalog,
     dbt,
     replay,

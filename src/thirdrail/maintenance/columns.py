@@ -1,4 +1,4 @@
-"""Which columns a table's writer knew at an offset: those that came later it neither wrote nor compared (decision 11)."""
+"""Which columns a table's writer knew at an offset: later ones it neither wrote nor compared (decision 11)."""
 
 from collections.abc import Mapping
 

@@ -26,7 +26,7 @@ LARGEST_CLASS = 4
 
 def new_manifest(table: IcebergTable, snapshot_id: int, files: list[DataFile]) -> ManifestFile:
     """Write the manifest of the files that a snapshot adds."""
-    with _writer(table, snapshot_id) as writer:
+    with writer_of(table, snapshot_id) as writer:
         for file in files:
             writer.add(
                 ManifestEntry.from_args(
@@ -79,7 +79,7 @@ def without(table: IcebergTable, snapshot_id: int, manifests: list[ManifestFile]
             survivors[manifest.partition_spec_id] += staying
     for spec_id, entries in survivors.items():
         if entries:
-            with _writer(table, snapshot_id, spec_id) as writer:
+            with writer_of(table, snapshot_id, spec_id) as writer:
                 for entry in entries:
                     writer.existing(entry)
             kept.append(writer.to_manifest_file())
@@ -132,7 +132,7 @@ def _all_alike(table: IcebergTable, manifests: list[ManifestFile]) -> bool:
 
 
 def _merge(table: IcebergTable, snapshot_id: int, manifests: list[ManifestFile]) -> ManifestFile:
-    with _writer(table, snapshot_id) as writer:
+    with writer_of(table, snapshot_id) as writer:
         for manifest in manifests:
             for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=True):
                 writer.existing(entry)
@@ -140,7 +140,8 @@ def _merge(table: IcebergTable, snapshot_id: int, manifests: list[ManifestFile])
     return written
 
 
-def _writer(table: IcebergTable, snapshot_id: int, spec_id: int | None = None):  # type: ignore[no-untyped-def]  # noqa: ANN202 - PyIceberg's own
+def writer_of(table: IcebergTable, snapshot_id: int, spec_id: int | None = None):  # type: ignore[no-untyped-def]  # noqa: ANN201 - PyIceberg's own
+    """Open a new manifest of a table, under its partition spec of today or another."""
     location = f"{table.location()}/metadata/{uuid4()}-m0.avro"
     return write_manifest(
         format_version=table.metadata.format_version,
