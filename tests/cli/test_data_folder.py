@@ -9,6 +9,7 @@ import pytest
 from tests.cli.conftest import FEED, Command
 from thirdrail.app.data_folder import STAMP, DataFolder
 from thirdrail.errors import DataFolderError
+from thirdrail.model.tables import TABLES
 
 
 def stamped(folder: Path, **changed: object) -> None:
@@ -64,9 +65,17 @@ def test_a_moved_folder_is_recognised_and_the_named_command_mends_it(
     assert said.code == 2
     assert said.err.splitlines() == [
         f"error: {moved} was filled at {filled}: its tables name files by that path",
-        f"hint: move it back, or link it: ln -s {moved} {filled}",
+        f"hint: thirdrail relocate {filled} {moved}",
     ]
 
+    said = thirdrail("relocate", filled, moved)
+    assert (said.code, said.out) == (0, f"{moved}: {len(TABLES)} tables moved\n")
+    assert thirdrail("audit", "--data", moved).code == 0
+    assert thirdrail("relocate", filled, moved).out == f"{moved}: nothing to move\n"
+
+
+def test_a_moved_folder_that_is_linked_to_is_taken_as_it_is(thirdrail: Command, filled: Path, tmp_path: Path) -> None:
+    moved = filled.rename(tmp_path / "elsewhere")
     filled.symlink_to(moved)
     assert thirdrail("audit", "--data", moved).code == 0
 

@@ -50,9 +50,7 @@ def names_of(folder: Path) -> list[str]:
     """Give every location that the catalog and the current metadata of each table hold."""
     with sqlite3.connect(folder / "catalog.sqlite") as db:
         found = [location for (location,) in db.execute("SELECT metadata_location FROM iceberg_tables")]
-    for location in list(found):
-        found.append(Path(location.removeprefix("file://")).read_text())
-    return found
+    return [*found, *(Path(location.removeprefix("file://")).read_text() for location in found)]
 
 
 def test_a_moved_folder_is_recognised_and_the_command_is_said(moved: tuple[Path, Path]) -> None:
@@ -138,8 +136,8 @@ def test_killed_at_any_time_the_same_call_goes_on(
 def test_wrong_places_are_refused_in_words(moved: tuple[Path, Path], tmp_path: Path) -> None:
     old, new = moved
     before = json.loads((new / "thirdrail.json").read_text())
-    with pytest.raises(DataFolderError, match="was filled at .*old place, not at /nowhere"):
+    with pytest.raises(DataFolderError, match=r"was filled at .*old place, not at /nowhere"):
         relocated(Path("/nowhere"), new)
-    with pytest.raises(DataFolderError, match="holds no thirdrail.json"):
+    with pytest.raises(DataFolderError, match=r"holds no thirdrail\.json"):
         relocated(old, tmp_path / "nothing")
     assert json.loads((new / "thirdrail.json").read_text()) == before

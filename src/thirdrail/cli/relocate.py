@@ -23,7 +23,5 @@ def relocate(old: Path, new: Path, *, as_json: bool) -> int:
     if as_json:
         print_json({"folder": str(folder.path), "relocated": tables})
         return 0
-    click.echo(
-        f"{counted(len(tables), 'table')} of {folder.path} moved" if tables else f"{folder.path}: nothing to move"
-    )
+    click.echo(f"{folder.path}: " + (f"{counted(len(tables), 'table')} moved" if tables else "nothing to move"))
     return 0
