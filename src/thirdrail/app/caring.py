@@ -1,15 +1,21 @@
 """Care for the tables: in a thread of `run`, or once by `thirdrail maintain` beside it."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from thirdrail.app.data_folder import DataFolder
+from thirdrail.app.looking import pinned
 from thirdrail.config import Config, TableConfig
 from thirdrail.errors import ThirdRailError
 from thirdrail.maintenance.care import HOUR_US, Policy, Report, care
+from thirdrail.maintenance.compaction import size_class
+from thirdrail.maintenance.leftovers import noted
 from thirdrail.model.ports import Clock
 from thirdrail.model.tables import TABLES, Table
 from thirdrail.sinks.iceberg.catalog import open_catalog
+from thirdrail.sinks.iceberg.files import local_path
 
 LETS_GO_EVERY = 6
 """Rounds between two looks for files that nothing names: each reads all that fifty snapshots name."""
@@ -51,6 +57,44 @@ def care_for(
             dry_run=dry_run,
             lets_go=lets_go,
             is_stopped=is_stopped,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """How a table lies on the disk, and what a round of care would do. ``looked_at`` in µs UTC, None for never."""
+
+    table: str
+    days: int
+    files: Mapping[str, int]
+    bytes: int
+    snapshots: int
+    metadata_bytes: int
+    looked_at: int | None
+    would: Report
+
+
+def details(folder: DataFolder, config: Config, clock: Clock) -> Iterator[Detail]:
+    """Look at tables one by one; nothing is changed.
+
+    Raises:
+        NoDataYet: there are no tables.
+    """
+    catalog = open_catalog(folder.path, create=False)
+    for table in TABLES:
+        found = pinned(folder, table)
+        would = care(catalog, table, policy(config, table), clock, dry_run=True)
+        classes = Counter(size_class(file) for file in found.files)
+        loaded = found.source
+        yield Detail(
+            table.name,
+            len({file.partition[0] for file in found.files}),
+            {name: classes[name] for name in ("small", "medium", "full")},
+            found.bytes,
+            found.snapshots,
+            len(loaded.io.new_input(loaded.metadata_location)),
+            noted(local_path(loaded.location())).looked_at or None,
+            would,
         )
 
 

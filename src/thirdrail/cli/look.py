@@ -11,11 +11,15 @@ import msgspec
 import pyarrow as pa
 
 from thirdrail import app
-from thirdrail.cli.options import data_option, json_option, since_option, since_us
+from thirdrail.app.caring import Detail, details
+from thirdrail.cli.options import config_option, data_option, json_option, since_option, since_us
 from thirdrail.cli.output import console, count, counted, iso, print_json, progress_bar, show, size, utc
+from thirdrail.config import load
 from thirdrail.errors import UsageError
 from thirdrail.maintenance.audit import AuditReport
+from thirdrail.maintenance.care import Report
 from thirdrail.model.tables import BY_NAME, TABLES, Table
+from thirdrail.observe.clock import SystemClock
 from thirdrail.query.warehouse import open_warehouse
 from thirdrail.sinks.iceberg.catalog import open_catalog
 
@@ -28,9 +32,11 @@ NOTHING_VERIFIED = 2
 
 @click.command()
 @click.argument("name", required=False)
+@click.option("--detail", is_flag=True, help="Files by size, snapshots, and what `maintain` would do.")
 @data_option
+@config_option
 @json_option
-def tables(name: str | None, data: Path, *, as_json: bool) -> int:
+def tables(name: str | None, data: Path, config_path: Path | None, *, detail: bool, as_json: bool) -> int:
     """List the tables, or one table's columns.
 
     With NAME: its columns, what they mean, and where they come from.
@@ -38,6 +44,8 @@ def tables(name: str | None, data: Path, *, as_json: bool) -> int:
     if name is not None:
         return _columns(table_of(name), as_json=as_json)
     folder = app.DataFolder.existing(data)
+    if detail:
+        return _details(list(details(folder, load(config_path), SystemClock())), as_json=as_json)
     pinned = [app.pinned(folder, table) for table in TABLES]
     if as_json:
         print_json(
@@ -69,6 +77,51 @@ def tables(name: str | None, data: Path, *, as_json: bool) -> int:
     fetched = "newest fetch (UTC)"
     show(("table", *numbers, fetched), rows, right=numbers, spare=("snapshots", "files", "size", fetched))
     return 0
+
+
+def _details(found: Sequence[Detail], *, as_json: bool) -> int:
+    """Show how tables lie on the disk."""
+    if as_json:
+        todo = ("merged", "into", "dropped_days", "deleted", "deleted_bytes", "waiting")
+        keys = ("table", "days", "files", "bytes", "snapshots", "metadata_bytes")
+        print_json(
+            [
+                {key: getattr(each, key) for key in keys}
+                | {"looked_at": iso(each.looked_at), "would": {key: getattr(each.would, key) for key in todo}}
+                for each in found
+            ]
+        )
+        return 0
+    rows = [
+        (
+            each.table,
+            count(each.days),
+            *(count(number) for number in each.files.values()),
+            size(each.bytes),
+            count(each.snapshots),
+            size(each.metadata_bytes),
+            utc(each.looked_at),
+            _would(each.would),
+        )
+        for each in found
+    ]
+    numbers = ("days", "small", "medium", "full", "size", "snapshots", "metadata")
+    cleaned = "cleaned (UTC)"
+    spare = ("metadata", "snapshots", cleaned, "size")
+    show(("table", *numbers, cleaned, "maintain would"), rows, right=numbers, spare=spare)
+    return 0
+
+
+def _would(report: Report) -> str:
+    """Say what a round of care would do."""
+    parts = []
+    if report.merged:
+        parts.append(f"merge {counted(report.merged, 'file')} into {count(report.into)}")
+    if report.dropped_days:
+        parts.append(f"drop {counted(report.dropped_days, 'day')}")
+    if report.deleted:
+        parts.append(f"delete {counted(report.deleted, 'file')} ({size(report.deleted_bytes)})")
+    return report.trouble or ", ".join(parts) or "do nothing"
 
 
 def _columns(table: Table, *, as_json: bool) -> int:

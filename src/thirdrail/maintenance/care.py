@@ -142,7 +142,8 @@ def remember(table: IcebergTable, locations: set[str]) -> None:
     if _is_local(table):
         folder = local_path(table.location())
         before = noted(folder)
-        note(folder, Notes(before.unnamed, before.replaced | {_inside(folder, path) for path in locations}))
+        replaced = before.replaced | {_inside(folder, path) for path in locations}
+        note(folder, Notes(before.unnamed, replaced, before.looked_at))
 
 
 def _let_go(table: IcebergTable, report: Report, policy: Policy, *, dry_run: bool) -> None:
@@ -157,7 +158,7 @@ def _let_go(table: IcebergTable, report: Report, policy: Policy, *, dry_run: boo
     replaced = {_inside(folder, path) for path in report.replaced}
     at, positions = table.metadata.last_updated_ms * 1_000, sum(current_positions(table.metadata).values())
     before = noted(folder)
-    known = Notes(before.unnamed, (before.replaced | replaced) & there.keys())
+    known = Notes(before.unnamed, (before.replaced | replaced) & there.keys(), before.looked_at)
     verdict = judged(there.keys() - named, known, at, positions, Patience(policy.replaced_us, policy.orphans_us))
     report.waiting = len(verdict.notes.unnamed)
     for path in verdict.delete:

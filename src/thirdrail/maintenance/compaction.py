@@ -16,6 +16,9 @@ MERGE_AT = 8
 FULL_ROWS, FULL_BYTES = 1_000_000, 32 << 20
 """A file of so many rows or bytes has its size: merging holds the rows in memory, about 400 MB of them."""
 
+SMALL_ROWS = 4_096
+"""Of about one commit of a busy table."""
+
 _SMALLEST_TIER_ROWS = 64
 
 
@@ -26,7 +29,7 @@ def groups(files: Sequence[DataFile], order_field: int) -> list[list[DataFile]]:
     """
     days: dict[object, list[DataFile]] = defaultdict(list)
     for file in files:
-        if not _is_full(file):
+        if not is_full(file):
             days[file.partition[0]].append(file)
     if not days:
         return []
@@ -63,7 +66,14 @@ def _packed(files: Iterable[DataFile]) -> Iterator[list[DataFile]]:
         yield group
 
 
-def _is_full(file: DataFile) -> bool:
+def size_class(file: DataFile) -> str:
+    """Give ``full`` for a file that is left alone, ``small`` for one of a commit's rows or fewer, else ``medium``."""
+    if is_full(file):
+        return "full"
+    return "small" if file.record_count < SMALL_ROWS else "medium"
+
+
+def is_full(file: DataFile) -> bool:
     """Whether no other would fit in: within a quarter of its size, or it would be merged again for a few rows."""
     return file.record_count * 4 >= FULL_ROWS * 3 or file.file_size_in_bytes * 4 >= FULL_BYTES * 3
 

@@ -28,10 +28,14 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class Notes(msgspec.Struct, frozen=True):
-    """What was seen so far: files that no snapshot named, and those that a rewrite of ours took out of the table."""
+    """What was seen so far: files that no snapshot named, and those that a rewrite of ours took out of the table.
+
+    ``looked_at``: the time (µs) of the table's last commit when somebody looked for leftovers last.
+    """
 
     unnamed: dict[str, Seen] = {}
     replaced: frozenset[str] = frozenset()
+    looked_at: int = 0
 
 
 class Verdict(NamedTuple):
@@ -62,7 +66,7 @@ def judged(unnamed: set[str], before: Notes, at: int, positions: int, patience: 
             delete.append(path)
         else:
             waiting[path] = seen
-    return Verdict(delete, Notes(waiting, before.replaced.difference(delete)))
+    return Verdict(delete, Notes(waiting, before.replaced.difference(delete), at))
 
 
 def noted(folder: Path) -> Notes:

@@ -1,13 +1,16 @@
 """The views and macros, as SQL (DuckDB).
 
-``pictures_at(t)`` gives per feed the last accepted capture M at or before t and the last full picture F before it;
+``pictures_at(t)`` gives per feed the last accepted capture M at or before t, at most seven days, and the last full
+picture F before it;
 ``<table>_as_of(t)`` gives per key the row with the highest offset in F…M unless it was removed, with the moment
 columns computed anew from M's header (design 3a). ``as_of('<table>', t)`` is the same.
 """
 
+import re
 from typing import NamedTuple
 
 from thirdrail.model.tables import (
+    BY_NAME,
     PICTURE_TABLES,
     STOP_TIME_UPDATES,
     TRIP_REPLACEMENT_PERIODS,
@@ -26,19 +29,25 @@ class View(NamedTuple):
     sql: str
 
 
-PICTURES_AT = """
+NEWEST = "$newest"
+"""In a macro: the newest time of a poll that is in the tables, which stands for now."""
+
+_LOOK_BACK, _LOOK_BACK_AND_SLOT = f"least(t, {NEWEST}) - INTERVAL 7 DAY", f"least(t, {NEWEST}) - INTERVAL 8 DAY"
+"""A feed that was silent for so long has no picture. Without a limit every query would read every day there is."""
+
+PICTURES_AT = f"""
 CREATE MACRO pictures_at(t) AS TABLE
 WITH last_accepted AS (
     SELECT feed_id, capture_log, origin, capture_offset, fetched_at, feed_timestamp
     FROM feed_messages
-    WHERE accepted AND fetched_at <= t
+    WHERE accepted AND fetched_at <= t AND fetched_at > {_LOOK_BACK}
     QUALIFY row_number() OVER (PARTITION BY feed_id ORDER BY fetched_at DESC, capture_offset DESC) = 1
 )
 SELECT m.*, max(f.capture_offset) AS full_offset
 FROM last_accepted AS m
 JOIN feed_messages AS f
   ON f.feed_id = m.feed_id AND f.capture_log = m.capture_log AND f.origin = m.origin
- AND f.is_full_picture AND f.capture_offset <= m.capture_offset
+ AND f.is_full_picture AND f.capture_offset <= m.capture_offset AND f.fetched_at > {_LOOK_BACK_AND_SLOT}
 GROUP BY ALL
 """
 
@@ -82,6 +91,7 @@ WITH newest AS (
     FROM {table.name} AS x
     JOIN pictures_at(t) AS p ON p.feed_id = x.feed_id AND p.capture_log = x.capture_log AND p.origin = x.origin
     WHERE x.capture_offset BETWEEN p.full_offset AND p.capture_offset AND x.change_kind <> 'unaccepted'
+      AND x.fetched_at > {_LOOK_BACK_AND_SLOT}
     QUALIFY row_number() OVER (
         PARTITION BY x.feed_id, {key} ORDER BY x.capture_offset DESC, x.change_kind = 'removed'
     ) = 1
@@ -311,18 +321,31 @@ GROUP BY feed_id
 )
 
 
-def needed(query: str | None) -> tuple[list[str], list[View]]:
-    """Give the macros (as SQL) and views that a query can mean by the names in it; all of them for None.
+class Needed(NamedTuple):
+    """What a query can mean by the names in it. ``moments``: the times (as SQL) at which it asks for pictures.
 
-    Making one costs 10 ms of CPU, and a query rarely needs more than a few.
+    ``whole``: tables of which it may ask for more than those pictures.
     """
-    if query is None:
-        return list(MACROS.values()), list(VIEWS)
-    text = query.lower()
+
+    macros: list[str]
+    views: list[View]
+    tables: frozenset[str]
+    whole: frozenset[str]
+    moments: frozenset[str]
+
+
+def needed(query: str | None) -> Needed:
+    """Give what a query needs: everything for None, or when it names no table.
+
+    Making a macro costs 10 ms of CPU and pinning a table as much, and a query rarely needs more than a few.
+    """
+    said = query or ""
+    text = said.lower()
     views: list[View] = []
     for view in reversed(VIEWS):
         if view.name in text:
             views.insert(0, view)
+            said += view.sql
             text += view.sql.lower()
     is_open = "as_of" in text.replace("_as_of", "")
     wanted = {name for name in MACROS if name in text or (is_open and name.removesuffix("_as_of") in text)}
@@ -330,4 +353,28 @@ def needed(query: str | None) -> tuple[list[str], list[View]]:
         wanted |= {"alerts_as_of", "alert_active_periods_as_of"}
     if any(name.endswith("as_of") for name in wanted):
         wanted |= {"pictures_at"}
-    return [sql for name, sql in MACROS.items() if name in wanted], views
+    macros = [sql for name, sql in MACROS.items() if name in wanted]
+    tables = frozenset(name for name in BY_NAME if name in text or any(name in sql for sql in macros))
+    if not tables:
+        everything = frozenset(BY_NAME)
+        return Needed(list(MACROS.values()), list(VIEWS), everything, everything, frozenset())
+    moments = _moments(said)
+    if moments is None:
+        return Needed(macros, views, tables, tables, frozenset())
+    whole = frozenset(name for name in tables if re.search(rf"\b{name}\b", text))
+    return Needed(macros, views, tables, whole, moments)
+
+
+_CALL = re.compile(r"\b(?:\w+_as_of|as_of|pictures_at|alerts_in_force)\s*\(", re.IGNORECASE)
+_LITERAL = re.compile(r"\s*((?:timestamptz\s*)?'[^'()]*'(?:\s*::\s*timestamptz)?)\s*\)", re.IGNORECASE)
+
+
+def _moments(text: str) -> frozenset[str] | None:
+    """Give the times that pictures are asked for; None when one is no literal, which only the query itself can tell."""
+    found = set()
+    for call in _CALL.finditer(text):
+        literal = _LITERAL.match(text, call.end())
+        if literal is None:
+            return None
+        found.add(literal[1])
+    return frozenset(found)

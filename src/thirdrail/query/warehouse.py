@@ -4,36 +4,22 @@
 until their capture is complete everywhere.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.manifest import DataFile
 
 from thirdrail.errors import NoDataYet, QueryError
 from thirdrail.model.tables import FEED_MESSAGES, TABLES
-from thirdrail.query.views import needed
+from thirdrail.query.views import MACROS, NEWEST, Needed, needed
 from thirdrail.schedule.stations import NAMES, subway_table
-from thirdrail.sinks.iceberg.files import local_path
 from thirdrail.sinks.iceberg.reader import PinnedTable, pin
 
-_DUCK_TYPES = {
-    "string": "VARCHAR",
-    "int": "INTEGER",
-    "long": "BIGINT",
-    "float": "FLOAT",
-    "double": "DOUBLE",
-    "boolean": "BOOLEAN",
-    "date": "DATE",
-    "timestamptz": "TIMESTAMPTZ",
-    "list<string>": "VARCHAR[]",
-}
-_VANISHED = (duckdb.IOException, duckdb.PermissionException, FileNotFoundError)
-"""What a reader hears of a data file or manifest that another program has deleted.
-
-A locked connection looks for a missing file's name as a folder, and is not permitted to.
-"""
+_VANISHED = (duckdb.InvalidInputException, FileNotFoundError)
+"""What a reader hears of a data file or manifest that another program has deleted: Arrow tells DuckDB, and DuckDB us."""
 
 _ENDLESS = (1 << 63) - 1
 _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
@@ -79,31 +65,62 @@ class Warehouse:
     def connect(self, query: str | None = None) -> duckdb.DuckDBPyConnection:
         """Give a DuckDB connection that holds the tables, views and macros, pinned; those alone that a query names.
 
-        It can open the pinned data files and nothing else, and writes nothing to the disk.
+        It can open the pinned data files and nothing else, and writes nothing to the disk. Files that cannot hold what
+        the query asks for are not opened: by bounds of the columns that it filters, and, of tables that it asks for
+        pictures alone, by the captures that make up those pictures.
         """
-        pinned = self._pin()
-        connection = duckdb.connect(":memory:")
-        connection.execute("SET TimeZone='UTC'")
-        limit = _common_position(pinned[FEED_MESSAGES.name])
-        for name, table in pinned.items():
-            _register(connection, name, table, limit)
+        need = needed(query)
+        pinned = self._pin(need.tables)
+        files = {name: list(table.files) for name, table in pinned.items()}
+        if need.moments:
+            self._prune(files, pinned, need)
+        connection = _opened(pinned, files)
         for name in NAMES:
             connection.register(f"_{name}", subway_table(name))
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name}")
-        macros, views = needed(query)
-        for macro in macros:
-            connection.execute(macro)
-        for view in views:
+        newest = _newest(pinned[FEED_MESSAGES.name])
+        for macro in need.macros:
+            connection.execute(macro.replace(NEWEST, newest))
+        for view in need.views:
             connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
-        _lock(connection, pinned.values())
+        _lock(connection)
         return connection
 
-    def _pin(self) -> dict[str, PinnedTable]:
+    def _pin(self, names: frozenset[str]) -> dict[str, PinnedTable]:
         """Pin ``feed_messages`` first: the others are then at least as far."""
+        wanted = (FEED_MESSAGES, *(table for table in TABLES[:-1] if table.name in names))
         try:
-            return {table.name: pin(self._catalog, table) for table in (FEED_MESSAGES, *TABLES[:-1])}
+            return {table.name: pin(self._catalog, table) for table in wanted}
         except NoSuchTableError as error:
             raise NoDataYet("there are no tables yet", hint="thirdrail replay PATH --feed ID") from error
+
+    def _prune(self, files: dict[str, list[DataFile]], pinned: dict[str, PinnedTable], need: Needed) -> None:
+        """Leave out files of other captures than those that make up the pictures."""
+        messages = pinned[FEED_MESSAGES.name]
+        connection = _opened({FEED_MESSAGES.name: messages}, {FEED_MESSAGES.name: list(messages.files)})
+        connection.execute(MACROS["pictures_at"].replace(NEWEST, _newest(messages)))
+        _lock(connection)
+        spans: list[tuple[int, int]] = []
+        try:
+            for moment in need.moments:
+                found = connection.sql(f"SELECT full_offset, capture_offset FROM pictures_at({moment})")
+                spans += [(row["full_offset"], row["capture_offset"]) for row in found.to_arrow_table().to_pylist()]
+        except duckdb.Error:
+            return  # the query itself will say what is wrong with the time
+        for name, table in pinned.items():
+            if name not in need.whole and table is not messages:
+                files[name] = [file for file in files[name] if _meets(table, file, spans)]
+
+
+def _meets(table: PinnedTable, file: DataFile, spans: list[tuple[int, int]]) -> bool:
+    """Whether a file can hold rows of captures within one of the spans (both ends included)."""
+    low, high = table.bounds(file, "capture_offset")
+    return low is None or high is None or any(low <= last and high >= first for first, last in spans)
+
+
+def _newest(messages: PinnedTable) -> str:
+    """Give the time of the newest poll, as SQL."""
+    return f"to_timestamp({(messages.newest_fetched_at or 0) / 1e6!r})"
 
 
 def open_warehouse(catalog: Catalog) -> Warehouse:
@@ -123,41 +140,25 @@ def _common_position(messages: PinnedTable) -> str:
     return f"CASE capture_log {limits} ELSE 0 END"
 
 
-def _register(connection: duckdb.DuckDBPyConnection, name: str, pinned: PinnedTable, limit: str) -> None:
-    """Make a view of one table's files, found by field id, with the rows above the common position left out."""
-    if not pinned.files:
-        connection.register(f"_{name}", pinned.table.arrow_schema.empty_table())
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name}")
-        return
-    record = (
-        "coalesce(restored_by_offset, capture_offset)"
-        if "restored_by_offset" in pinned.table.names()
-        else "capture_offset"
-    )
-    if pinned.deletes:
-        connection.register(f"_{name}", pinned.whole())
+def _opened(pinned: Mapping[str, PinnedTable], files: Mapping[str, Sequence[DataFile]]) -> duckdb.DuckDBPyConnection:
+    """Give a connection with a view of each table's files, the rows above the common position left out."""
+    connection = duckdb.connect(":memory:")
+    connection.execute("SET TimeZone='UTC'")
+    limit = _common_position(pinned[FEED_MESSAGES.name])
+    for name, table in pinned.items():
+        is_ordered = "restored_by_offset" in table.table.names()
+        record = "coalesce(restored_by_offset, capture_offset)" if is_ordered else "capture_offset"
+        connection.register(f"_{name}", table.whole() if table.deletes else table.dataset(files[name]))
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name} WHERE {record} < {limit}")
-        return
-    fields = ", ".join(
-        f"{pinned.field_ids[column.name]}: {{name: '{column.name}', type: '{_DUCK_TYPES[column.type]}', default_value: NULL}}"
-        for column in pinned.table.columns
-    )
-    read = f"read_parquet([{_paths(pinned)}], schema=MAP {{{fields}}})"
-    connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {read} WHERE {record} < {limit}")
+    return connection
 
 
-def _lock(connection: duckdb.DuckDBPyConnection, pinned: Iterable[PinnedTable]) -> None:
-    """Leave a connection the pinned files alone: no other file, no network, no spilling, and no way back."""
-    files = ", ".join(paths for table in pinned if (paths := _paths(table)))
-    connection.execute(f"SET allowed_paths=[{files}]")
+def _lock(connection: duckdb.DuckDBPyConnection) -> None:
+    """Leave a connection what is registered alone: no file, no network, no spilling, and no way back."""
     # The folder for spilling stays open to reading and writing, whatever else is closed.
     connection.execute("SET temp_directory=''")
     connection.execute("SET enable_external_access=false")
     connection.execute("SET lock_configuration=true")
-
-
-def _paths(pinned: PinnedTable) -> str:
-    return ", ".join(_quoted(str(local_path(file.file_path))) for file in pinned.files)
 
 
 def _quoted(text: str) -> str:

@@ -6,14 +6,17 @@ from datetime import UTC, datetime
 
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from pyarrow.fs import LocalFileSystem
 from pyiceberg.catalog import Catalog
 from pyiceberg.conversions import from_bytes
 from pyiceberg.manifest import DataFile, DataFileContent, ManifestEntry, ManifestFile
 from pyiceberg.table import Table as IcebergTable
-from pyiceberg.types import LongType
+from pyiceberg.types import LongType, StringType
 
 from thirdrail.errors import TableUnreadable
-from thirdrail.model.tables import NAMESPACE, Table
+from thirdrail.model.tables import NAMESPACE, Column, Table
 from thirdrail.sinks.iceberg.files import local_path
 from thirdrail.sinks.iceberg.positions import KEPT_FROM, Positions, columns_since, current_positions
 
@@ -66,6 +69,23 @@ class PinnedTable:
         field_id = self.field_ids[column]
         return _bound(file.lower_bounds, field_id), _bound(file.upper_bounds, field_id)
 
+    def dataset(self, files: Sequence[DataFile]) -> ds.Dataset:
+        """Give some files as one Arrow dataset of the table's columns.
+
+        Each file carries the bounds that its manifest notes, so that whoever filters does not open those outside.
+        """
+        system, form = LocalFileSystem(), ds.ParquetFileFormat()
+        bounded = [
+            (self.table[name], self.field_ids[name])
+            for name in ("fetched_at", "capture_offset", "feed_id", "route_id", "trip_key", "stop_id")
+            if name in self.field_ids and name in self.table.names()
+        ]
+        fragments = [
+            form.make_fragment(str(local_path(file.file_path)), system, partition_expression=_guarantee(file, bounded))
+            for file in files
+        ]
+        return ds.FileSystemDataset(fragments, self.table.arrow_schema, form, system)
+
     def scan(self, columns: list[str], start: int | None, end: int | None) -> Iterator[pa.Table]:
         """Give the rows with ``start <= capture_offset < end``, file by file; files outside are not opened."""
         if self.deletes:
@@ -117,6 +137,20 @@ class PinnedTable:
             cast_options=_WIDENING,
         )
         return _within(rows, start, end).select(columns).collect().rechunk().to_arrow().cast(wanted)
+
+
+def _guarantee(file: DataFile, columns: list[tuple[Column, int]]) -> pc.Expression:
+    """Give what holds for every row of a file: columns lie within their bounds; one with nulls promises nothing."""
+    known = pc.scalar(True)
+    nulls = file.null_value_counts or {}
+    for column, field_id in columns:
+        low, high = (file.lower_bounds or {}).get(field_id), (file.upper_bounds or {}).get(field_id)
+        if low is None or high is None or nulls.get(field_id, 1) > 0:
+            continue
+        kind = StringType() if column.type == "string" else LongType()
+        low, high = (pa.scalar(from_bytes(kind, value)).cast(column.arrow.type) for value in (low, high))
+        known = known & (pc.field(column.name) >= low) & (pc.field(column.name) <= high)
+    return known
 
 
 def _within(rows: pl.LazyFrame, start: int | None, end: int | None) -> pl.LazyFrame:
