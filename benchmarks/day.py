@@ -17,9 +17,10 @@ from thirdrail.city.server import SERVED
 from thirdrail.config import Config, SpoolConfig
 from thirdrail.model.feeds import BY_ID
 from thirdrail.model.records import Poll
+from thirdrail.model.tables import TABLES
 from thirdrail.observe.clock import SystemClock
-from thirdrail.query.warehouse import open_warehouse
 from thirdrail.sinks.iceberg.catalog import open_catalog
+from thirdrail.sinks.iceberg.reader import pin
 
 AT = 1_790_000_100
 DAY_MINUTES = 1_440
@@ -76,8 +77,9 @@ def family(name: str, minutes: int) -> None:
                     work.append(list(records))
                     work.drain(app.Totals())
             captures = size(data / "spool")
-            pinned = open_warehouse(open_catalog(data, create=False))._pin()  # noqa: SLF001 - measured from outside
-            rows, held = sum(each.rows for each in pinned.values()), sum(each.bytes for each in pinned.values())
+            catalog = open_catalog(data, create=False)
+            pinned = [pin(catalog, table) for table in TABLES]
+            rows, held = sum(each.rows for each in pinned), sum(each.bytes for each in pinned)
         share = DAY_MINUTES / minutes
         print(
             f"  {name:17s}{history:11s}{captures * share / 1e9:>8.2f} GB{rows * share / 1e6:>9.1f} M"
