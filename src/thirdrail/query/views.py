@@ -82,23 +82,29 @@ def as_of_macro(table: Table) -> str:
     assert set(moments) == set(table.names(Role.MOMENT)), table.name  # noqa: S101 - a declaration without its SQL
     computed = ", ".join(f"{sql} AS {name}" for name, sql in moments.items())
     replaced = f" REPLACE ({computed})" if computed else ""
-    key = ", ".join(f"x.{name}" for name in table.key)
+    key = ", ".join(table.key)
+    same = " AND ".join(f"b.{name} IS NOT DISTINCT FROM c.{name}" for name in ("feed_id", *table.key))
+    # A row's rank: its capture, and within one capture a row before the marker that removes it. The best rank of each
+    # key is found by an aggregate and joined back, in half the time that a window over whole rows takes.
     return f"""
 CREATE MACRO {table.name}_as_of(t) AS TABLE
-WITH newest AS (
+WITH candidate AS (
     SELECT x.*, p.capture_offset AS as_of_capture_offset, p.feed_timestamp AS as_of_feed_timestamp,
-           p.fetched_at AS as_of_fetched_at
+           p.fetched_at AS as_of_fetched_at, 2 * x.capture_offset + (x.change_kind <> 'removed')::INTEGER AS _rank
     FROM {table.name} AS x
     JOIN pictures_at(t) AS p ON p.feed_id = x.feed_id AND p.capture_log = x.capture_log AND p.origin = x.origin
     WHERE x.capture_offset BETWEEN p.full_offset AND p.capture_offset AND x.change_kind <> 'unaccepted'
       AND x.fetched_at > {_LOOK_BACK_AND_SLOT}
-    QUALIFY row_number() OVER (
-        PARTITION BY x.feed_id, {key} ORDER BY x.capture_offset DESC, x.change_kind = 'removed'
-    ) = 1
+), best AS (
+    SELECT feed_id, {key}, max(_rank) AS _rank FROM candidate GROUP BY ALL
+), newest AS (
+    SELECT c.* EXCLUDE (_rank)
+    FROM candidate AS c JOIN best AS b ON b._rank = c._rank AND {same}
+    WHERE c.change_kind <> 'removed'
+    QUALIFY row_number() OVER (PARTITION BY {", ".join(f"c.{name}" for name in ("feed_id", *table.key))}) = 1
 )
 SELECT *{replaced}, isfinite(t) AND t - as_of_fetched_at > INTERVAL 30 MINUTE AS is_gap
 FROM newest
-WHERE change_kind <> 'removed'
 """
 
 
