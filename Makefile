@@ -47,7 +47,7 @@ crash: environment ## kill real processes many times over, and count what surviv
 soak: environment ## commit 20,000 times over all tables, with care, and see that nothing grows (half an hour)
 	THIRDRAIL_SOAK=20000 $(RUN) pytest tests/soak --timeout 7200 $(TEST_OPTIONS)
 
-readers: .venv-readers/done tests/readers/spark/target/classpath ## get other engines (chdb, dbt, Spark) for the tests that read with them (needs a network)
+readers: .venv-readers/done tests/readers/spark/target/classpath tests/contract/rest/target/classpath ## get other engines and a REST catalog for the tests that need them (needs a network)
 
 .venv-readers/done: requirements-readers.txt
 	rm -rf .venv-readers
@@ -55,7 +55,7 @@ readers: .venv-readers/done tests/readers/spark/target/classpath ## get other en
 	.venv-readers/bin/pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all: -r $<
 	touch $@
 
-tests/readers/spark/target/classpath: tests/readers/spark/pom.xml
+%/target/classpath: %/pom.xml
 	mvn --quiet --batch-mode --file $< dependency:build-classpath -Dmdep.outputFile=target/classpath
 
 # Moved into place when complete: set-up trusts a wheels/ folder that exists.
@@ -70,5 +70,5 @@ lock: ## write requirements.txt and requirements-dev.txt anew from their .in fil
 	PYTHON=$(PYTHON) sh scripts/lock.sh
 
 clean: ## remove .venv, wheels/ and every cache, but no data
-	rm -rf .venv .venv-readers tests/readers/spark/target wheels wheels.part dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-readers tests/readers/spark/target tests/contract/rest/target wheels wheels.part dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests benchmarks scripts -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true

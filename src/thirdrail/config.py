@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from textwrap import wrap
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 import msgspec
@@ -93,6 +94,32 @@ class MaintenanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     ] = 24.0
 
 
+class CatalogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where a new data folder's tables are listed; it remembers."""
+
+    type: Annotated[
+        Literal["sqlite", "postgresql", "rest"],
+        Meta(
+            description="what lists the tables: SQLite in the data folder needs no server; PostgreSQL or any Iceberg "
+            "REST catalog, where other programs write beside us or a team reads"
+        ),
+    ] = "sqlite"
+    uri: Annotated[
+        str,
+        Meta(
+            description="of PostgreSQL (postgresql+psycopg://user@host/database) or REST (https://…); without secrets: "
+            "PGPASSWORD, THIRDRAIL_REST_TOKEN"
+        ),
+    ] = ""
+    warehouse: Annotated[
+        str,
+        Meta(
+            description="location below which tables lie (file:///…), or, of a REST catalog, its warehouse's name; "
+            "the data folder by default"
+        ),
+    ] = ""
+
+
 class TableConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One table, where it is to differ."""
 
@@ -150,6 +177,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         ),
     ] = 1
     spool: SpoolConfig = SpoolConfig()
+    catalog: CatalogConfig = CatalogConfig()
     poller: PollerConfig = PollerConfig()
     maintenance: MaintenanceConfig = MaintenanceConfig()
     tables: Annotated[
@@ -194,6 +222,7 @@ def load(path: Path | None) -> Config:
     _check_severities(raw.get("severities"), raw.get("feeds"), path)
     _check_feeds(raw.get("feeds"), path)
     _check_tables(raw.get("tables"), path)
+    _check_catalog(raw.get("catalog"), path)
     try:
         return msgspec.convert(raw, Config)
     except msgspec.ValidationError as error:
@@ -293,6 +322,18 @@ def _check_tables(tables: object, path: Path) -> None:
             near = get_close_matches(name, TABLES, n=3, cutoff=0.4)
             hint = f"did you mean {', '.join(near)}?" if near else f"tables: {', '.join(TABLES)}"
             raise ConfigError(f"{path}: tables.{name}: no table is called so", hint=hint)
+
+
+def _check_catalog(catalog: object, path: Path) -> None:
+    """Refuse a catalog elsewhere without its address, and a secret in an address; the rest is checked with all else."""
+    if not isinstance(catalog, dict):
+        return
+    uri = str(catalog.get("uri", ""))
+    if catalog.get("type", "sqlite") != "sqlite" and not uri:
+        raise ConfigError(f"{path}: catalog.uri: the address of the {catalog['type']} catalog is missing")
+    if urlsplit(uri).password:
+        hint = "leave it out, and set PGPASSWORD (PostgreSQL) or THIRDRAIL_REST_TOKEN (REST)"
+        raise ConfigError(f"{path}: catalog.uri: a password does not belong into a file", hint=hint)
 
 
 def _check_severities(severities: object, feeds: object, path: Path) -> None:

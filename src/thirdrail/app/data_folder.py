@@ -7,10 +7,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from pyiceberg.catalog.sql import SqlCatalog
+
 from thirdrail import __version__
 from thirdrail.config import Config
 from thirdrail.errors import DataFolderError, DataFolderMoved, DiskFull, NoDataYet
-from thirdrail.sinks.iceberg.catalog import FILE_NAME, open_catalog
+from thirdrail.sinks.iceberg.catalog import FILE_NAME, address_of, open_catalog
 from thirdrail.sinks.iceberg.relocate import relocate
 
 FORMAT_VERSION = 2
@@ -109,7 +111,10 @@ def relocated(old: Path, new: Path) -> tuple[DataFolder, list[str]]:
         raise DataFolderError(f"{new}: Iceberg's readers trip over {' '.join(sorted(odd))} in a path")
     if home == new:
         return DataFolder.existing(new), []
-    tables = relocate(open_catalog(new, create=False), str(home), str(new)) if (new / FILE_NAME).exists() else []
+    catalog = open_catalog(new, create=False) if (new / FILE_NAME).exists() or address_of(new) else None
+    if catalog is not None and not isinstance(catalog, SqlCatalog):
+        raise DataFolderError(f"{new}: its tables are listed by a REST catalog, whose server alone can move them")
+    tables = [] if catalog is None else relocate(catalog, str(home), str(new))
     _put_stamp(new, known | {"path": str(new)})
     return DataFolder.existing(new), tables
 

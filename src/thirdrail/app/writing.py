@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 
 from thirdrail.app.data_folder import LIVE, DataFolder, check_disk
@@ -20,7 +20,7 @@ from thirdrail.model.tables import NAMESPACE, TABLES
 from thirdrail.observe.clock import SystemClock
 from thirdrail.pipeline.loop import Limits, Pipeline, StepResult, give_memory_back
 from thirdrail.pipeline.workers import Team
-from thirdrail.sinks.iceberg.catalog import open_catalog
+from thirdrail.sinks.iceberg.catalog import Address, open_catalog, settle
 from thirdrail.sinks.iceberg.positions import current_positions
 from thirdrail.sinks.iceberg.sink import IcebergSink
 
@@ -50,7 +50,7 @@ class Writing:
     folder: DataFolder
     config: Config
     log: Spool
-    catalog: SqlCatalog
+    catalog: Catalog
     pipeline: Pipeline
 
     def append(self, records: list[tuple[Record, bytes | None]]) -> list[int]:
@@ -128,6 +128,7 @@ def writing(
     give_memory_back()
     clock = clock or SystemClock()
     folder = DataFolder.for_writing(path, *kinds)
+    settle(folder.path, address(config))
     check_disk(folder, config)
     log = Spool.open(folder.spool, clock, writable=True)
     pipeline: Pipeline | None = None
@@ -151,12 +152,20 @@ def writing(
         log.close()
 
 
+def address(config: Config) -> Address | None:
+    """Give where the configuration wants tables; None for SQLite in the data folder."""
+    wanted = config.catalog
+    if wanted.type == "sqlite":
+        return None
+    return Address(type=wanted.type, uri=wanted.uri, warehouse=wanted.warehouse)
+
+
 def _open_sink(folder: Path) -> IcebergSink:
     """Open the tables in a worker's process."""
     return IcebergSink(open_catalog(folder, create=False), SystemClock())
 
 
-def _refuse_another_log(folder: DataFolder, catalog: SqlCatalog, log_id: str) -> None:
+def _refuse_another_log(folder: DataFolder, catalog: Catalog, log_id: str) -> None:
     """Refuse tables that were filled from another log: this one cannot say what of its captures they hold.
 
     Raises:

@@ -1,11 +1,17 @@
-"""The local catalog: SQLite beside a directory of files."""
+"""The catalog of a data folder: SQLite beside the files, or one elsewhere that the folder remembers."""
 
 import os
 import sqlite3
+import weakref
 from pathlib import Path
-from urllib.parse import quote
+from typing import Literal
+from urllib.parse import quote, urlparse
 
+import msgspec
+from pyiceberg.catalog import Catalog
+from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.catalog.sql import IcebergTables, SqlCatalog
+from pyiceberg.exceptions import RESTError
 from pyiceberg.table import CommitTableResponse
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.metadata import TableMetadata
@@ -15,9 +21,11 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from thirdrail.errors import CatalogUnavailable, NoDataYet
+from thirdrail.errors import CatalogUnavailable, MissingLibrary, NoDataYet, UsageError
 
-FILE_NAME, WAREHOUSE = "catalog.sqlite", "warehouse"
+FILE_NAME, ADDRESS, WAREHOUSE = "catalog.sqlite", "catalog.json", "warehouse"
+DURABLE = "thirdrail.sinks.iceberg.files.DurableFileIO"
+REST_TOKEN = "THIRDRAIL_REST_TOKEN"  # noqa: S105 - the variable's name
 BUSY_TIMEOUT_MS = 30_000
 
 
@@ -56,13 +64,93 @@ class LocalCatalog(SqlCatalog):
         return answer
 
 
-def open_catalog(folder: Path, *, create: bool) -> LocalCatalog:
-    """Give the catalog of a data folder: WAL, ``synchronous=FULL``, 30 s of patience.
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the tables of a data folder are, when that is not SQLite beside it. No secrets: those come by environment.
+
+    ``warehouse``: the location below which tables lie; the folder's own ``warehouse`` when empty.
+    """
+
+    type: Literal["postgresql", "rest"]
+    uri: str
+    warehouse: str = ""
+
+
+def address_of(folder: Path) -> Address | None:
+    """Give what a data folder remembers; None for SQLite beside it.
+
+    Raises:
+        CatalogUnavailable: what it remembers is damaged.
+    """
+    path = folder / ADDRESS
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Address)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise CatalogUnavailable(
+            f"{path} is damaged: {error}", hint="it holds type, uri and warehouse, as JSON"
+        ) from error
+
+
+def settle(folder: Path, wanted: Address | None) -> None:
+    """Let a data folder remember where its tables are; once it has tables, nowhere else.
+
+    Raises:
+        UsageError: its tables are elsewhere.
+    """
+    known = address_of(folder)
+    if wanted is None or wanted == known:
+        return
+    if known is not None or (folder / FILE_NAME).exists():
+        where = f"{known.type} {known.uri}" if known else "SQLite beside it"
+        raise UsageError(
+            f"the tables of {folder} are in {where}, and the configuration says {wanted.type} {wanted.uri}",
+            hint="take the section [catalog] out, or another data folder",
+        )
+    newborn = folder / f".{ADDRESS}.{os.getpid()}"
+    newborn.write_bytes(msgspec.json.format(msgspec.json.encode(wanted)) + b"\n")
+    newborn.replace(folder / ADDRESS)
+
+
+def open_catalog(folder: Path, *, create: bool) -> Catalog:
+    """Give the catalog of a data folder. SQLite: WAL, ``synchronous=FULL``, 30 s of patience.
 
     Raises:
         NoDataYet: there is none and ``create`` is false.
         CatalogUnavailable: it cannot be opened.
     """
+    address = address_of(folder)
+    return _beside(folder, create=create) if address is None else _elsewhere(folder, address)
+
+
+def _elsewhere(folder: Path, address: Address) -> Catalog:
+    """Open a catalog on a server; tables lie in the folder, or where the address says."""
+    warehouse = address.warehouse or f"file://{(folder / WAREHOUSE).absolute()}"
+    properties = {"uri": address.uri, "warehouse": warehouse}
+    if urlparse(warehouse).scheme in ("file", ""):
+        properties["py-io-impl"] = DURABLE
+    try:
+        if address.type == "rest":
+            token = os.environ.get(REST_TOKEN, "")
+            return RestCatalog("thirdrail", **properties, **({"token": token} if token else {}))
+        catalog = LocalCatalog("thirdrail", **properties)
+        # The pool's connections are closed with whoever used them, not whenever Python comes by.
+        weakref.finalize(catalog, catalog.engine.dispose)
+    except ImportError as error:
+        raise MissingLibrary(
+            f"{address.uri} needs a library that is not installed: {error}", hint="pip install 'thirdrail[postgresql]'"
+        ) from error
+    except (SQLAlchemyError, OSError, RESTError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise CatalogUnavailable(
+            f"the catalog at {address.uri} cannot be opened: {reason}",
+            hint=f"nothing is lost; credentials: PGPASSWORD for PostgreSQL, {REST_TOKEN} for REST",
+        ) from error
+    return catalog
+
+
+def _beside(folder: Path, *, create: bool) -> LocalCatalog:
+    """Open SQLite in the folder."""
     path = (folder / FILE_NAME).absolute()
     if not path.exists():
         if not create:
@@ -102,7 +190,7 @@ def _catalog(folder: Path, address: str) -> LocalCatalog:
         uri=address,
         # As it stands: Iceberg's readers take a location's path without undoing percent signs.
         warehouse=f"file://{(folder / WAREHOUSE).absolute()}",
-        **{"py-io-impl": "thirdrail.sinks.iceberg.files.DurableFileIO"},
+        **{"py-io-impl": DURABLE},
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException
+from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException, RESTError
 from pyiceberg.manifest import ManifestFile
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table as IcebergTable
@@ -81,7 +81,7 @@ def commit(catalog: Catalog, name: tuple[str, str], stage: Stage, clock: Clock) 
                 return before
             _refuse_regress(name, before, staged.positions)
             _hand_over(catalog, table, snapshot_id, staged)
-        except (CommitFailedException, CommitStateUnknownException, SQLAlchemyError, OSError) as error:
+        except (CommitFailedException, CommitStateUnknownException, RESTError, SQLAlchemyError, OSError) as error:
             failure = error
             clock.sleep(_wait(attempt))
         else:
