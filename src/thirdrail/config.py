@@ -114,8 +114,9 @@ class CatalogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     warehouse: Annotated[
         str,
         Meta(
-            description="location below which tables lie (file:///…), or, of a REST catalog, its warehouse's name; "
-            "the data folder by default"
+            description="location below which tables lie (file:///…, s3://bucket/…; of a REST catalog its "
+            "warehouse's name); the data folder by default; S3 by AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY"
         ),
     ] = ""
 

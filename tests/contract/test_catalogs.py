@@ -13,7 +13,7 @@ from pyiceberg.catalog import Catalog
 from tests.contract.test_sinks import Read, SinkContract, commit, pairs, wanted
 from tests.fakes.catalogs import FaultyCatalog
 from tests.fakes.clock import FakeClock
-from tests.fakes.servers import needs_postgres, needs_rest_catalog, postgres, rest_catalog
+from tests.fakes.servers import needs_postgres, needs_rest_catalog, needs_s3, postgres, rest_catalog, s3
 from tests.fakes.sinks import Crashed
 from tests.iceberg.test_evolution import GAINED
 from tests.oracle.synthetic import HEADER_AT, subway_message
@@ -41,26 +41,42 @@ def server() -> Iterator[ExitStack]:
 
 
 _postgres: list[str] = []
+_s3: list[str] = []
 
 
 @pytest.fixture(
     params=[
         "sqlite",
         pytest.param("postgresql", marks=needs_postgres),
+        pytest.param("postgresql and s3", marks=[needs_postgres, needs_s3]),
         pytest.param("rest", marks=needs_rest_catalog),
     ]
 )
-def address(request: pytest.FixtureRequest, server: ExitStack, tmp_path: Path) -> Iterator[Address | None]:
+def address(
+    request: pytest.FixtureRequest, server: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Address | None]:
     """Where the tables of a new data folder are to be listed; None for SQLite beside it."""
     if request.param == "sqlite":
         yield None
-    elif request.param == "postgresql":
+    elif request.param.startswith("postgresql"):
         if not _postgres:
             _postgres.append(server.enter_context(postgres()))
         name = f"city_{next(_NUMBERS)}"
         with psycopg.connect(f"{_postgres[0].replace('+psycopg', '')}/postgres", autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
-        yield Address(type="postgresql", uri=f"{_postgres[0]}/{name}")
+        warehouse = ""
+        if request.param.endswith("s3"):
+            if not _s3:
+                _s3.append(server.enter_context(s3()))
+            for variable, value in {
+                "AWS_ENDPOINT_URL": _s3[0],
+                "AWS_REGION": "us-east-1",
+                "AWS_ACCESS_KEY_ID": "someone",
+                "AWS_SECRET_ACCESS_KEY": "something",
+            }.items():
+                monkeypatch.setenv(variable, value)
+            warehouse = f"s3://city/{name}"
+        yield Address(type="postgresql", uri=f"{_postgres[0]}/{name}", warehouse=warehouse)
     else:
         folder = tmp_path / "server"
         folder.mkdir()
@@ -135,7 +151,11 @@ def test_a_table_gains_columns(catalog: Catalog) -> None:
 def test_a_data_folder_with_its_tables_there(address: Address | None, tmp_path: Path) -> None:
     """By configuration alone: taken in, asked, cared for and audited; later commands know where by themselves."""
     folder = tmp_path / "data"
-    there = CatalogConfig() if address is None else CatalogConfig(type=address.type, uri=address.uri)
+    there = (
+        CatalogConfig()
+        if address is None
+        else CatalogConfig(type=address.type, uri=address.uri, warehouse=address.warehouse)
+    )
     config = Config(catalog=there, spool=SpoolConfig(reserve_gb=0.0, retention_days=9_999), commit_interval_seconds=0.1)
     for first in (0, 10):
         with app.writing(folder, config if first == 0 else Config(spool=config.spool)) as work:
@@ -148,6 +168,8 @@ def test_a_data_folder_with_its_tables_there(address: Address | None, tmp_path: 
     data = app.DataFolder.existing(folder)
     for report in care_for(data, config, FakeClock()):
         assert report.trouble == ""
+    if address is not None and address.warehouse:
+        assert not [path for path in folder.rglob("*.parquet") if "spool" not in path.parts]
     told = app.audit(data, None)
     assert told.ok, told
     assert told.captures == 20

@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 REST_CLASSPATH = ROOT / "tests" / "contract" / "rest" / "target" / "classpath"
+MOTO = ROOT / ".venv-readers" / "bin" / "moto_server"
 _STARTED_WITHIN_S = 60.0
 
 
@@ -32,6 +33,7 @@ def postgres_programs() -> Path | None:
 
 
 needs_postgres = pytest.mark.skipif(postgres_programs() is None, reason="PostgreSQL")
+needs_s3 = pytest.mark.skipif(not MOTO.exists(), reason="an S3 server (make readers)")
 needs_rest_catalog = pytest.mark.skipif(
     not REST_CLASSPATH.exists() or shutil.which("java") is None, reason="Apache Iceberg's REST catalog (make readers)"
 )
@@ -63,6 +65,29 @@ def postgres() -> Iterator[str]:
             subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True, timeout=60)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def s3() -> Iterator[str]:
+    """Give the address of an S3 in memory, with one bucket: ``city``."""
+    port = free_port()
+    server = subprocess.Popen(
+        [MOTO, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + _STARTED_WITHIN_S
+        while True:
+            request = urllib.request.Request(f"{address}/city", method="PUT")
+            with suppress(OSError), urllib.request.urlopen(request, timeout=5):
+                break
+            assert server.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(20)
 
 
 @contextmanager

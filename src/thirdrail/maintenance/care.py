@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
-from urllib.parse import urlparse
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
@@ -22,7 +21,7 @@ from thirdrail.model.tables import NAMESPACE, Table
 from thirdrail.sinks.iceberg.files import local_path
 from thirdrail.sinks.iceberg.manifests import remembered
 from thirdrail.sinks.iceberg.positions import current_positions
-from thirdrail.sinks.iceberg.reader import PinnedTable, pin
+from thirdrail.sinks.iceberg.reader import PinnedTable, is_local, pin
 from thirdrail.sinks.iceberg.rewrite import Outcome, drop, rewrite
 
 HOUR_US = 3_600_000_000
@@ -133,13 +132,9 @@ def _drop_days(
     return replace(pinned, files=tuple(file for file in pinned.files if int(file.partition[0]) >= kept_from))
 
 
-def _is_local(table: IcebergTable) -> bool:
-    return urlparse(table.location()).scheme in ("file", "")
-
-
 def remember(table: IcebergTable, locations: set[str]) -> None:
     """Note files that were taken out of a table: what is not noted is an orphan, and waits a day."""
-    if _is_local(table):
+    if is_local(table):
         folder = local_path(table.location())
         before = noted(folder)
         replaced = before.replaced | {_inside(folder, path) for path in locations}
@@ -148,7 +143,7 @@ def remember(table: IcebergTable, locations: set[str]) -> None:
 
 def _let_go(table: IcebergTable, report: Report, policy: Policy, *, dry_run: bool) -> None:
     """Delete data files that nothing names and nobody waits for. Local warehouses alone."""
-    if not _is_local(table):
+    if not is_local(table):
         return
     folder = local_path(table.location())
     # Listed first: a file that is committed in between is named by then, and is not taken for a leftover.

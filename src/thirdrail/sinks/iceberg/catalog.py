@@ -25,6 +25,15 @@ from thirdrail.errors import CatalogUnavailable, MissingLibrary, NoDataYet, Usag
 
 FILE_NAME, ADDRESS, WAREHOUSE = "catalog.sqlite", "catalog.json", "warehouse"
 DURABLE = "thirdrail.sinks.iceberg.files.DurableFileIO"
+_S3 = {
+    "s3.endpoint": "AWS_ENDPOINT_URL",
+    "s3.region": "AWS_REGION",
+    "s3.access-key-id": "AWS_ACCESS_KEY_ID",
+    "s3.secret-access-key": "AWS_SECRET_ACCESS_KEY",
+    "s3.session-token": "AWS_SESSION_TOKEN",
+}
+"""Properties of files on S3, and the environment variables that every tool of that world reads."""
+
 REST_TOKEN = "THIRDRAIL_REST_TOKEN"  # noqa: S105 - the variable's name
 BUSY_TIMEOUT_MS = 30_000
 
@@ -129,6 +138,8 @@ def _elsewhere(folder: Path, address: Address) -> Catalog:
     properties = {"uri": address.uri, "warehouse": warehouse}
     if urlparse(warehouse).scheme in ("file", ""):
         properties["py-io-impl"] = DURABLE
+    else:
+        properties |= {name: os.environ[given] for name, given in _S3.items() if given in os.environ}
     try:
         if address.type == "rest":
             token = os.environ.get(REST_TOKEN, "")

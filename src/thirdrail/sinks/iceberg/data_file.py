@@ -17,7 +17,7 @@ from pyiceberg.table import Table as IcebergTable
 from pyiceberg.typedef import Record
 
 from thirdrail.model.tables import Table
-from thirdrail.sinks.iceberg.files import DurableStream, local_path
+from thirdrail.sinks.iceberg.files import DurableStream
 from thirdrail.sinks.iceberg.schema import parquet_schema
 
 _DELTA = {"int", "long", "date", "timestamptz"}
@@ -41,11 +41,11 @@ def write_data_files(
 
 def _write(target: IcebergTable, table: Table, rows: pa.Table, day: date, row_group_rows: int | None) -> DataFile:
     location = f"{target.location()}/data/fetched_at_day={day.isoformat()}/{uuid4()}.parquet"
-    path = local_path(location)
+    output = target.io.new_output(location)
     schema = parquet_schema(table, target.schema())
-    with DurableStream(path, overwrite=False) as stream:
+    with output.create() as stream:
         writer = pq.ParquetWriter(
-            pa.PythonFile(stream, mode="w"),
+            pa.PythonFile(stream, mode="w") if isinstance(stream, DurableStream) else stream,
             schema,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
@@ -55,7 +55,7 @@ def _write(target: IcebergTable, table: Table, rows: pa.Table, day: date, row_gr
         )
         with writer:
             writer.write_table(_sorted(table, rows, schema), row_group_size=row_group_rows or max(len(rows), 1))
-    return _described(target, writer.writer.metadata, location, path.stat().st_size, (day - _EPOCH).days)
+    return _described(target, writer.writer.metadata, location, len(output), (day - _EPOCH).days)
 
 
 def _sorted(table: Table, rows: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlparse
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from pyarrow.fs import LocalFileSystem
+from pyarrow.fs import FileSystem, LocalFileSystem
 from pyiceberg.catalog import Catalog
 from pyiceberg.conversions import from_bytes
+from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.manifest import DataFile, DataFileContent, ManifestEntry, ManifestFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.types import LongType, StringType
@@ -74,14 +76,15 @@ class PinnedTable:
 
         Each file carries the bounds that its manifest notes, so that whoever filters does not open those outside.
         """
-        system, form = LocalFileSystem(), ds.ParquetFileFormat()
+        form = ds.ParquetFileFormat()
+        system, path_of = _filesystem(self.source)
         bounded = [
             (self.table[name], self.field_ids[name])
             for name in ("fetched_at", "capture_offset", "feed_id", "route_id", "trip_key", "stop_id")
             if name in self.field_ids and name in self.table.names()
         ]
         fragments = [
-            form.make_fragment(str(local_path(file.file_path)), system, partition_expression=_guarantee(file, bounded))
+            form.make_fragment(path_of(file.file_path), system, partition_expression=_guarantee(file, bounded))
             for file in files
         ]
         return ds.FileSystemDataset(fragments, self.table.arrow_schema, form, system)
@@ -127,6 +130,8 @@ class PinnedTable:
         wanted = self._schema(columns)
         if not files:
             return wanted.empty_table()
+        if not is_local(self.source):
+            return self.dataset(files).to_table(columns=columns, filter=_condition(start, end)).cast(wanted)
         schema: pl.DataFrame = pl.from_arrow(self.table.arrow_schema.empty_table())  # type: ignore[assignment]
         rows = pl.scan_parquet(
             [local_path(file.file_path) for file in files],
@@ -151,6 +156,30 @@ def _guarantee(file: DataFile, columns: list[tuple[Column, int]]) -> pc.Expressi
         low, high = (pa.scalar(from_bytes(kind, value)).cast(column.arrow.type) for value in (low, high))
         known = known & (pc.field(column.name) >= low) & (pc.field(column.name) <= high)
     return known
+
+
+def is_local(table: IcebergTable) -> bool:
+    """Whether a table's files lie on a disk of this machine."""
+    return urlparse(table.location()).scheme in ("file", "")
+
+
+def _filesystem(table: IcebergTable) -> tuple[FileSystem, Callable[[str], str]]:
+    """Give Arrow's file system of a table, and how it names a file of a location."""
+    if is_local(table):
+        return LocalFileSystem(), lambda location: str(local_path(location))
+    io = table.io
+    assert isinstance(io, PyArrowFileIO)  # noqa: S101 - as it was opened
+    scheme, netloc, _ = PyArrowFileIO.parse_location(table.location())
+    return io.fs_by_scheme(scheme, netloc), lambda location: PyArrowFileIO.parse_location(location)[2]
+
+
+def _condition(start: int | None, end: int | None) -> pc.Expression | None:
+    """Give ``start <= capture_offset < end`` for Arrow; None for no limit."""
+    offset = pc.field("capture_offset")
+    parts = [
+        each for each in (start is not None and offset >= start, end is not None and offset < end) if each is not False
+    ]
+    return None if not parts else parts[0] if len(parts) == 1 else parts[0] & parts[1]
 
 
 def _within(rows: pl.LazyFrame, start: int | None, end: int | None) -> pl.LazyFrame:
