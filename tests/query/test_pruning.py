@@ -116,6 +116,23 @@ def test_a_time_that_only_the_query_can_tell_gives_the_same_picture(folder: Path
     assert rows.equals(warehouse.sql(f"FROM stop_time_updates_as_of(TIMESTAMPTZ '{at['at']}') ORDER BY ALL"))
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        "\"stop_time_updates_as_of\"(TIMESTAMPTZ '2026-09-24 09:00Z')",
+        "stop_time_updates_as_of/* */(TIMESTAMPTZ '2026-09-24 09:00Z')",
+        "stop_time_updates_as_of(TIMESTAMPTZ '2026-09-23 09:00Z' + INTERVAL 1 DAY)",
+        "as_of('stop_time_updates', TIMESTAMPTZ '2026-09-24 09:00Z')",
+    ],
+)
+def test_beside_a_time_that_is_read_from_the_text_no_other_is_overlooked(folder: Path, second: str) -> None:
+    warehouse = open_warehouse(open_catalog(folder, create=False))
+    first = "SELECT * FROM stop_time_updates_as_of(TIMESTAMPTZ '2026-09-22 09:00Z')"
+    alone = len(warehouse.sql(f"SELECT * FROM {second}"))
+    assert alone > 0
+    assert len(warehouse.sql(f"{first} UNION ALL SELECT * FROM {second}")) == len(warehouse.sql(first)) + alone
+
+
 def test_a_feed_that_was_silent_for_a_week_has_no_picture_and_one_of_six_days_has(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     day = 86_400

@@ -371,15 +371,18 @@ def needed(query: str | None) -> Needed:
     return Needed(macros, views, tables, whole, moments)
 
 
-_CALL = re.compile(r"\b(?:\w+_as_of|as_of|pictures_at|alerts_in_force)\s*\(", re.IGNORECASE)
-_LITERAL = re.compile(r"\s*((?:timestamptz\s*)?'[^'()]*'(?:\s*::\s*timestamptz)?)\s*\)", re.IGNORECASE)
+_NAME = re.compile(r"\b(?:\w+_as_of|as_of|pictures_at|alerts_in_force)\b", re.IGNORECASE)
+_LITERAL = re.compile(r"\s*\(\s*((?:timestamptz\s*)?'[^'()]*'(?:\s*::\s*timestamptz)?)\s*\)", re.IGNORECASE)
 
 
 def _moments(text: str) -> frozenset[str] | None:
-    """Give the times that pictures are asked for; None when one is no literal, which only the query itself can tell."""
+    """Give the times that pictures are asked for; None when one is no literal right behind its macro's name.
+
+    Then only the query itself can tell it, and whatever is left out by the others might be what it wants.
+    """
     found = set()
-    for call in _CALL.finditer(text):
-        literal = _LITERAL.match(text, call.end())
+    for name in _NAME.finditer(text):
+        literal = _LITERAL.match(text, name.end())
         if literal is None:
             return None
         found.add(literal[1])
