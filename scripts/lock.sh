@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes requirements.txt, requirements-dev.txt and requirements-readers.txt from their .in files; run by `make lock`.
+# Writes requirements.txt, requirements-snowflake.txt, requirements-dev.txt and requirements-readers.txt from their .in files; run by `make lock`.
 # Versions that are locked stay unless an .in file forbids them; to renew one, delete its lines first.
 # The locks hold for every platform (hashes of all files of a version) and name no index.
 set -eu
@@ -12,7 +12,10 @@ lock() {
     "$tools/bin/uv" pip compile --quiet --python-version 3.11 --generate-hashes \
         --no-annotate --no-header --no-emit-index-url --no-emit-find-links "$@"
 }
-lock --universal requirements.in --output-file requirements.txt
-lock --universal requirements-dev.in --constraints requirements.txt --output-file requirements-dev.txt
+# The largest first: what it holds fits together, and the others hold the same.
+lock --universal requirements-dev.in --output-file requirements-dev.txt
+for set in requirements-snowflake requirements; do
+    lock --universal $set.in --constraints requirements-dev.txt --output-file $set.txt
+done
 # Engines for tests alone: for the Python and the system that tests run on; not every one has files for others.
 lock --only-binary :all: --no-strip-extras requirements-readers.in --output-file requirements-readers.txt

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements.txt", "requirements-dev.txt")
+LOCKS = ("requirements.txt", "requirements-snowflake.txt", "requirements-dev.txt")
 
 
 def entries(name: str) -> list[str]:
@@ -30,7 +30,7 @@ def test_every_requirement_is_exact_and_has_hashes(name):
         assert re.fullmatch(r"[a-z0-9.-]+==[^\s;]+( ; [^\\]*?)?(\s+--hash=sha256:[0-9a-f]{64})+\s*", entry), entry
 
 
-@pytest.mark.parametrize("name", [*LOCKS, "requirements.in", "requirements-dev.in", "pyproject.toml"])
+@pytest.mark.parametrize("name", [*LOCKS, *(lock.replace(".txt", ".in") for lock in LOCKS), "pyproject.toml"])
 def test_no_file_says_where_packages_come_from(name):
     text = (ROOT / name).read_text()
     for word in ("://", "index-url", "find-links", "trusted-host", " @ "):
@@ -38,7 +38,8 @@ def test_no_file_says_where_packages_come_from(name):
 
 
 def test_the_development_lock_holds_the_runtime_lock():
-    assert pins("requirements.txt").items() <= pins("requirements-dev.txt").items()
+    assert pins("requirements.txt").items() <= pins("requirements-snowflake.txt").items()
+    assert pins("requirements-snowflake.txt").items() <= pins("requirements-dev.txt").items()
 
 
 @pytest.mark.parametrize("lock", LOCKS)

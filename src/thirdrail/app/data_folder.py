@@ -1,18 +1,19 @@
 """A data folder: its stamp, and whether it can be used."""
 
-import json
 import os
 import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from pyiceberg.catalog.sql import SqlCatalog
 
 from thirdrail import __version__
 from thirdrail.config import Config
 from thirdrail.errors import DataFolderError, DataFolderMoved, DiskFull, NoDataYet
 from thirdrail.sinks.iceberg.catalog import FILE_NAME, address_of, open_catalog
+from thirdrail.sinks.iceberg.files import put_file
 from thirdrail.sinks.iceberg.relocate import relocate
 
 FORMAT_VERSION = 2
@@ -20,6 +21,15 @@ STAMP = "thirdrail.json"
 LIVE, SIMULATED = "live", "simulated"
 GIB = 1 << 30
 _MEANS_SOMETHING_IN_A_LOCATION = frozenset("%?#*[]{}")
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """What a data folder says of itself: of what kind it is, who made it, and at which absolute path."""
+
+    kind: str
+    format_version: int
+    created_by: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +81,7 @@ class DataFolder:
             )
         if not path.is_file() and not (path / STAMP).exists() and not _holds_other_files(path):
             path.mkdir(parents=True, exist_ok=True)
-            stamp = {
-                "kind": kinds[0],
-                "format_version": FORMAT_VERSION,
-                "created_by": __version__,
-                "path": str(path.absolute()),
-            }
-            _put_stamp(path, stamp)
+            _put_stamp(path, Stamp(kinds[0], FORMAT_VERSION, __version__, str(path.absolute())))
         folder = cls.existing(path, *kinds)
         if not os.access(path, os.W_OK) or os.statvfs(path).f_flag & os.ST_RDONLY:
             raise DataFolderError(f"{path} cannot be written")
@@ -93,17 +97,13 @@ def relocated(old: Path, new: Path) -> tuple[DataFolder, list[str]]:
         DataFolderError: there is no data folder at the new path, or it was filled at another one than the old.
         TableUnreadable: a table cannot be moved.
     """
-    stamp = new / STAMP
-    if not stamp.exists():
+    if not (new / STAMP).exists():
         raise DataFolderError(
             f"{new} is not a Third Rail data folder: it holds no {STAMP}",
             hint=f"move the folder first: mv {shlex.quote(str(old))} {shlex.quote(str(new))}",
         )
-    try:
-        known = json.loads(stamp.read_text())
-        home = Path(str(known["path"]))
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise DataFolderError(f"{stamp} is damaged: {error}") from error
+    stamp = _stamp(new)
+    home = Path(stamp.path)
     old, new = Path(os.path.abspath(old)), new.absolute()  # noqa: PTH100 - the old path need not be there any more
     if home not in (old, new):
         raise DataFolderError(f"{new} was filled at {home}, not at {old}", hint=f"thirdrail relocate {home} {new}")
@@ -115,15 +115,25 @@ def relocated(old: Path, new: Path) -> tuple[DataFolder, list[str]]:
     if catalog is not None and not isinstance(catalog, SqlCatalog):
         raise DataFolderError(f"{new}: its tables are listed by a REST catalog, whose server alone can move them")
     tables = [] if catalog is None else relocate(catalog, str(home), str(new))
-    _put_stamp(new, known | {"path": str(new)})
+    _put_stamp(new, msgspec.structs.replace(stamp, path=str(new)))
     return DataFolder.existing(new), tables
 
 
-def _put_stamp(path: Path, stamp: dict[str, object]) -> None:
-    """Write the stamp in one piece: one cut short by a crash would make the folder foreign to us."""
-    newborn = path / f".{STAMP}.{os.getpid()}"
-    newborn.write_text(json.dumps(stamp, indent=2) + "\n")
-    newborn.replace(path / STAMP)
+def _stamp(path: Path) -> Stamp:
+    """Read what a folder says of itself.
+
+    Raises:
+        DataFolderError: it cannot be read.
+    """
+    try:
+        return msgspec.json.decode((path / STAMP).read_bytes(), type=Stamp)
+    except (msgspec.DecodeError, OSError) as error:
+        raise DataFolderError(f"{path / STAMP} is damaged: {error}") from error
+
+
+def _put_stamp(path: Path, stamp: Stamp) -> None:
+    """Write the stamp, without which the folder would be foreign to us."""
+    put_file(path / STAMP, msgspec.json.format(msgspec.json.encode(stamp), indent=2) + b"\n")
 
 
 def _holds_other_files(path: Path) -> bool:
@@ -133,11 +143,8 @@ def _holds_other_files(path: Path) -> bool:
 
 def _checked_stamp(path: Path, kinds: tuple[str, ...]) -> str:
     """Give the folder's kind; refuse another kind, a newer format, or another path than its tables name."""
-    try:
-        stamp = json.loads((path / STAMP).read_text())
-        kind, version, home = str(stamp["kind"]), int(stamp["format_version"]), str(stamp["path"])
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise DataFolderError(f"{path / STAMP} is damaged: {error}") from error
+    stamp = _stamp(path)
+    kind, version, home = stamp.kind, stamp.format_version, stamp.path
     if kind not in kinds:
         wanted = " or ".join(kinds)
         raise DataFolderError(
@@ -145,13 +152,13 @@ def _checked_stamp(path: Path, kinds: tuple[str, ...]) -> str:
         )
     if version > FORMAT_VERSION:
         raise DataFolderError(
-            f"{path} was written by a newer version ({stamp.get('created_by')}, format {version}; "
+            f"{path} was written by a newer version ({stamp.created_by}, format {version}; "
             f"this one knows {FORMAT_VERSION})",
             hint="use that version, or another --data folder",
         )
     if version < FORMAT_VERSION:
         raise DataFolderError(
-            f"{path} was written by an older version ({stamp.get('created_by')}, format {version}; "
+            f"{path} was written by an older version ({stamp.created_by}, format {version}; "
             f"this one writes {FORMAT_VERSION} and does not convert it)",
             hint="`captures export` with the older version, then `replay` into another folder",
         )

@@ -6,7 +6,7 @@ is killed anywhere leaves the table whole and the next one goes on.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from pyiceberg.catalog import Catalog
@@ -18,14 +18,14 @@ from thirdrail.maintenance.compaction import groups
 from thirdrail.maintenance.leftovers import Notes, Patience, judged, note, noted
 from thirdrail.model.ports import Clock
 from thirdrail.model.tables import NAMESPACE, Table
-from thirdrail.sinks.iceberg.files import local_path
+from thirdrail.sinks.iceberg.data_file import EPOCH
+from thirdrail.sinks.iceberg.files import is_local, local_path
 from thirdrail.sinks.iceberg.manifests import remembered
 from thirdrail.sinks.iceberg.positions import current_positions
-from thirdrail.sinks.iceberg.reader import PinnedTable, is_local, pin
+from thirdrail.sinks.iceberg.reader import PinnedTable, pin
 from thirdrail.sinks.iceberg.rewrite import Outcome, drop, rewrite
 
 HOUR_US = 3_600_000_000
-EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def _drop_days(
 
 def remember(table: IcebergTable, locations: set[str]) -> None:
     """Note files that were taken out of a table: what is not noted is an orphan, and waits a day."""
-    if is_local(table):
+    if is_local(table.location()):
         folder = local_path(table.location())
         before = noted(folder)
         replaced = before.replaced | {_inside(folder, path) for path in locations}
@@ -143,7 +143,7 @@ def remember(table: IcebergTable, locations: set[str]) -> None:
 
 def _let_go(table: IcebergTable, report: Report, policy: Policy, *, dry_run: bool) -> None:
     """Delete data files that nothing names and nobody waits for. Local warehouses alone."""
-    if not is_local(table):
+    if not is_local(table.location()):
         return
     folder = local_path(table.location())
     # Listed first: a file that is committed in between is named by then, and is not taken for a leftover.

@@ -9,13 +9,12 @@ nobody commits deletes nothing.
 What was seen stands in a small file beside the table's data; without it, the waiting begins anew.
 """
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from thirdrail.sinks.iceberg.files import sync_directory
+from thirdrail.sinks.iceberg.files import put_file
 
 NOTES = "leftovers.json"
 
@@ -79,10 +78,4 @@ def noted(folder: Path) -> Notes:
 
 def note(folder: Path, notes: Notes) -> None:
     """Write the notes durably, in one piece."""
-    new = folder / f".{NOTES}.{os.getpid()}"
-    with new.open("wb") as file:
-        file.write(msgspec.json.encode(notes))
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(folder / NOTES)
-    sync_directory(folder)
+    put_file(folder / NOTES, msgspec.json.encode(notes))

@@ -146,8 +146,8 @@ def _opened(pinned: Mapping[str, PinnedTable], files: Mapping[str, Sequence[Data
     connection.execute("SET TimeZone='UTC'")
     limit = _common_position(pinned[FEED_MESSAGES.name])
     for name, table in pinned.items():
-        is_ordered = "restored_by_offset" in table.table.names()
-        record = "coalesce(restored_by_offset, capture_offset)" if is_ordered else "capture_offset"
+        is_restorable = "restored_by_offset" in table.table.names()
+        record = "coalesce(restored_by_offset, capture_offset)" if is_restorable else "capture_offset"
         connection.register(f"_{name}", table.whole() if table.deletes else table.dataset(files[name]))
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name} WHERE {record} < {limit}")
     return connection

@@ -5,7 +5,7 @@ import sqlite3
 import weakref
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote, urlparse
+from urllib.parse import quote
 
 import msgspec
 from pyiceberg.catalog import Catalog
@@ -22,6 +22,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from thirdrail.errors import CatalogUnavailable, MissingLibrary, NoDataYet, UsageError
+from thirdrail.sinks.iceberg.files import is_local, put_file
 
 FILE_NAME, ADDRESS, WAREHOUSE = "catalog.sqlite", "catalog.json", "warehouse"
 DURABLE = "thirdrail.sinks.iceberg.files.DurableFileIO"
@@ -116,9 +117,7 @@ def settle(folder: Path, wanted: Address | None) -> None:
             f"the tables of {folder} are in {where}, and the configuration says {wanted.type} {wanted.uri}",
             hint="take the section [catalog] out, or another data folder",
         )
-    newborn = folder / f".{ADDRESS}.{os.getpid()}"
-    newborn.write_bytes(msgspec.json.format(msgspec.json.encode(wanted)) + b"\n")
-    newborn.replace(folder / ADDRESS)
+    put_file(folder / ADDRESS, msgspec.json.format(msgspec.json.encode(wanted)) + b"\n")
 
 
 def open_catalog(folder: Path, *, create: bool) -> Catalog:
@@ -136,7 +135,7 @@ def _elsewhere(folder: Path, address: Address) -> Catalog:
     """Open a catalog on a server; tables lie in the folder, or where the address says."""
     warehouse = address.warehouse or f"file://{(folder / WAREHOUSE).absolute()}"
     properties = {"uri": address.uri, "warehouse": warehouse}
-    if urlparse(warehouse).scheme in ("file", ""):
+    if is_local(warehouse):
         properties["py-io-impl"] = DURABLE
     else:
         properties |= {name: os.environ[given] for name, given in _S3.items() if given in os.environ}

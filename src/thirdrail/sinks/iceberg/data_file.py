@@ -22,7 +22,7 @@ from thirdrail.sinks.iceberg.schema import parquet_schema
 
 _DELTA = {"int", "long", "date", "timestamptz"}
 _ZSTD_LEVEL = 3
-_EPOCH = date(1970, 1, 1)
+EPOCH = date(1970, 1, 1)
 
 
 def write_data_files(
@@ -55,7 +55,7 @@ def _write(target: IcebergTable, table: Table, rows: pa.Table, day: date, row_gr
         )
         with writer:
             writer.write_table(_sorted(table, rows, schema), row_group_size=row_group_rows or max(len(rows), 1))
-    return _described(target, writer.writer.metadata, location, len(output), (day - _EPOCH).days)
+    return _described(target, writer.writer.metadata, location, len(output), (day - EPOCH).days)
 
 
 def _sorted(table: Table, rows: pa.Table, schema: pa.Schema) -> pa.Table:

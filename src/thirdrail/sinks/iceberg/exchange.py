@@ -22,7 +22,7 @@ from thirdrail.sinks.iceberg.commit import Staged, commit
 from thirdrail.sinks.iceberg.data_file import write_data_files
 from thirdrail.sinks.iceberg.manifests import new_manifest, parent_manifests, without
 from thirdrail.sinks.iceberg.positions import Positions, since_properties
-from thirdrail.sinks.iceberg.reader import PinnedTable, pin
+from thirdrail.sinks.iceberg.reader import PinnedTable, pin_loaded
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ def exchange(
     rest_of: dict[str, tuple[list[DataFile], int]] = {}
 
     def stage(found: IcebergTable, positions: Positions, snapshot_id: int) -> Staged | None:
-        pinned = pin(catalog, table)
+        pinned = pin_loaded(found, table)
         if pinned.deletes:
             raise TableUnreadable(
                 f"{table.name}: another engine has deleted rows, and says which by their place in files",

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
+from urllib.parse import urlparse
 
 from pyiceberg.io import InputFile, OutputFile
 from pyiceberg.io.pyarrow import PyArrowFileIO
@@ -16,6 +17,22 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 def local_path(location: str) -> Path:
     """Give the path of a ``file://`` location, of the ``file:/`` that Hadoop makes of it, or of a plain path."""
     return Path(location.removeprefix("file:").removeprefix("//") if location.startswith("file:") else location)
+
+
+def is_local(location: str) -> bool:
+    """Whether a location lies on a disk of this machine."""
+    return urlparse(location).scheme in ("file", "")
+
+
+def put_file(path: Path, data: bytes) -> None:
+    """Write a small file durably and in one piece: one cut short by a crash would say something else."""
+    newborn = path.with_name(f".{path.name}.{os.getpid()}")
+    with newborn.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    newborn.replace(path)
+    sync_directory(path.parent)
 
 
 def sync_directory(directory: Path) -> None:

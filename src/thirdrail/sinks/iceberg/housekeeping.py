@@ -6,19 +6,18 @@ files are never touched. A file must be half an hour old: a writer that froze wh
 """
 
 from pathlib import Path
-from urllib.parse import urlparse
 
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.table import Table as IcebergTable
 
-from thirdrail.sinks.iceberg.files import local_path
+from thirdrail.sinks.iceberg.files import is_local, local_path
 
 GRACE_US = 1_800_000_000
 
 
 def sweep(table: IcebergTable, now: int, grace_us: int = GRACE_US) -> list[Path]:
     """Delete what is unreachable and older than the grace period; give the paths. Local warehouses alone."""
-    if urlparse(table.location()).scheme not in ("file", "") or isinstance(table.catalog, RestCatalog):
+    if not is_local(table.location()) or isinstance(table.catalog, RestCatalog):
         return []  # a REST catalog's server writes its metadata, and looks after it
     directory = local_path(table.location()) / "metadata"
     candidates = [path for path in directory.iterdir() if _age_us(path, now) > grace_us]

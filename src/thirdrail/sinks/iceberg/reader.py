@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from urllib.parse import urlparse
 
 import polars as pl
 import pyarrow as pa
@@ -19,7 +18,7 @@ from pyiceberg.types import LongType, StringType
 
 from thirdrail.errors import TableUnreadable
 from thirdrail.model.tables import NAMESPACE, Column, Table
-from thirdrail.sinks.iceberg.files import local_path
+from thirdrail.sinks.iceberg.files import is_local, local_path
 from thirdrail.sinks.iceberg.positions import KEPT_FROM, Positions, columns_since, current_positions
 
 _WIDENING = pl.ScanCastOptions(integer_cast="upcast", float_cast="upcast", missing_struct_fields="raise")
@@ -92,8 +91,7 @@ class PinnedTable:
     def scan(self, columns: list[str], start: int | None, end: int | None) -> Iterator[pa.Table]:
         """Give the rows with ``start <= capture_offset < end``, file by file; files outside are not opened."""
         if self.deletes:
-            rows: pl.DataFrame = pl.from_arrow(self.whole())  # type: ignore[assignment]
-            yield _within(rows.lazy(), start, end).select(columns).collect().to_arrow().cast(self._schema(columns))
+            yield self._collected(pl.LazyFrame(self.whole()), columns, start, end)
             return
         for file in self.files:
             low, high = self.bounds(file, "capture_offset")
@@ -101,7 +99,7 @@ class PinnedTable:
                 start is not None and high is not None and high < start
             ):
                 continue
-            yield self._read([file], columns, start, end)
+            yield self._collected(self._lazy([file]), columns, start, end)
 
     def whole(self) -> pa.Table:
         """Give all rows that are left where another engine has deleted some. Blocks; memory holds the table.
@@ -123,25 +121,28 @@ class PinnedTable:
 
     def read(self, files: Sequence[DataFile], columns: list[str]) -> pa.Table:
         """Give all rows of some files, in their order; a column that a file lacks is null."""
-        return self._read(files, columns, None, None)
+        return self._collected(self._lazy(files), columns, None, None) if files else self._schema(columns).empty_table()
 
-    def _read(self, files: Sequence[DataFile], columns: list[str], start: int | None, end: int | None) -> pa.Table:
-        """Read by Polars: a small file takes half of the time that PyArrow's reader does."""
-        wanted = self._schema(columns)
-        if not files:
-            return wanted.empty_table()
-        if not is_local(self.source):
-            return self.dataset(files).to_table(columns=columns, filter=_condition(start, end)).cast(wanted)
-        schema: pl.DataFrame = pl.from_arrow(self.table.arrow_schema.empty_table())  # type: ignore[assignment]
-        rows = pl.scan_parquet(
+    def _lazy(self, files: Sequence[DataFile]) -> pl.LazyFrame:
+        """Give files of one or more to Polars: of a small one it needs half of the time that PyArrow's reader does."""
+        if not is_local(self.source.location()):
+            return pl.scan_pyarrow_dataset(self.dataset(files))
+        return pl.scan_parquet(
             [local_path(file.file_path) for file in files],
             glob=False,
-            schema=schema.schema,
+            schema=pl.DataFrame(self.table.arrow_schema.empty_table()).schema,
             missing_columns="insert",
             extra_columns="ignore",
             cast_options=_WIDENING,
         )
-        return _within(rows, start, end).select(columns).collect().rechunk().to_arrow().cast(wanted)
+
+    def _collected(self, rows: pl.LazyFrame, columns: list[str], start: int | None, end: int | None) -> pa.Table:
+        """Give columns of the rows with ``start <= capture_offset < end``, as declared."""
+        if start is not None:
+            rows = rows.filter(pl.col("capture_offset") >= start)
+        if end is not None:
+            rows = rows.filter(pl.col("capture_offset") < end)
+        return rows.select(columns).collect().rechunk().to_arrow().cast(self._schema(columns))
 
 
 def _guarantee(file: DataFile, columns: list[tuple[Column, int]]) -> pc.Expression:
@@ -158,34 +159,14 @@ def _guarantee(file: DataFile, columns: list[tuple[Column, int]]) -> pc.Expressi
     return known
 
 
-def is_local(table: IcebergTable) -> bool:
-    """Whether a table's files lie on a disk of this machine."""
-    return urlparse(table.location()).scheme in ("file", "")
-
-
 def _filesystem(table: IcebergTable) -> tuple[FileSystem, Callable[[str], str]]:
     """Give Arrow's file system of a table, and how it names a file of a location."""
-    if is_local(table):
+    if is_local(table.location()):
         return LocalFileSystem(), lambda location: str(local_path(location))
     io = table.io
     assert isinstance(io, PyArrowFileIO)  # noqa: S101 - as it was opened
     scheme, netloc, _ = PyArrowFileIO.parse_location(table.location())
     return io.fs_by_scheme(scheme, netloc), lambda location: PyArrowFileIO.parse_location(location)[2]
-
-
-def _condition(start: int | None, end: int | None) -> pc.Expression | None:
-    """Give ``start <= capture_offset < end`` for Arrow; None for no limit."""
-    offset = pc.field("capture_offset")
-    parts = [
-        each for each in (start is not None and offset >= start, end is not None and offset < end) if each is not False
-    ]
-    return None if not parts else parts[0] if len(parts) == 1 else parts[0] & parts[1]
-
-
-def _within(rows: pl.LazyFrame, start: int | None, end: int | None) -> pl.LazyFrame:
-    if start is not None:
-        rows = rows.filter(pl.col("capture_offset") >= start)
-    return rows if end is None else rows.filter(pl.col("capture_offset") < end)
 
 
 def _bound(bounds: dict[int, bytes] | None, field_id: int) -> int | None:
@@ -206,18 +187,28 @@ def pin(catalog: Catalog, table: Table, namespace: str = NAMESPACE, *, entries_o
     Raises:
         NoSuchTableError: PyIceberg's; the caller knows which tables there are.
     """
-    found = catalog.load_table((namespace, table.name))
+    return pin_loaded(catalog.load_table((namespace, table.name)), table, entries_of=entries_of)
+
+
+def pin_loaded(found: IcebergTable, table: Table, *, entries_of: EntriesOf = _entries) -> PinnedTable:
+    """Give the current snapshot of a table that is loaded already."""
     snapshot = found.metadata.current_snapshot()
     named: list[DataFile] = []
     if snapshot is not None:
         for manifest in snapshot.manifests(found.io):
             named += [entry.data_file for entry in entries_of(found, manifest)]
-    positions = current_positions(found.metadata)
-    identifier = None if snapshot is None else snapshot.snapshot_id
-    ids = {field.name: field.field_id for field in found.schema().fields}
-    since = columns_since(found.metadata.properties)
+    properties = found.metadata.properties
     files = tuple(file for file in named if file.content is DataFileContent.DATA)
-    deletes, snapshots = len(named) - len(files), len(found.metadata.snapshots)
-    day = found.metadata.properties.get(KEPT_FROM)
-    kept_from = None if day is None else int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1_000_000
-    return PinnedTable(table, identifier, snapshots, positions, files, found, deletes, ids, kept_from, since)
+    day = properties.get(KEPT_FROM)
+    return PinnedTable(
+        table,
+        snapshot_id=None if snapshot is None else snapshot.snapshot_id,
+        snapshots=len(found.metadata.snapshots),
+        positions=current_positions(found.metadata),
+        files=files,
+        source=found,
+        deletes=len(named) - len(files),
+        field_ids={field.name: field.field_id for field in found.schema().fields},
+        kept_from=None if day is None else int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1_000_000,
+        since=columns_since(properties),
+    )
