@@ -121,6 +121,94 @@ class CatalogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     ] = ""
 
 
+class SnowflakeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Snowflake, for `sinks = ["iceberg", "snowflake"]`. What is empty here is taken from the environment."""
+
+    ingestion_method: Annotated[
+        Literal["snowpipe_streaming", "snowpipe"],
+        Meta(
+            description="snowpipe_streaming: rows through native channels, seconds old (v2); snowpipe: Parquet "
+            "micro-batches on a stage, about a minute old (v1). Change it and restart: nothing else changes, no row is "
+            "lost or doubled"
+        ),
+    ] = "snowpipe_streaming"
+    account: Annotated[
+        str, Meta(description="account identifier, as in myorg-myaccount; SNOWFLAKE_ACCOUNT by default")
+    ] = ""
+    user: Annotated[str, Meta(description="service user with a key pair; SNOWFLAKE_USER by default")] = ""
+    role: Annotated[str, Meta(description="role that may insert; SNOWFLAKE_ROLE by default, else THIRDRAIL_INGEST")] = (
+        ""
+    )
+    database: Annotated[
+        str, Meta(description="database that holds the schema; SNOWFLAKE_DATABASE by default, else MTA")
+    ] = ""
+    schema: Annotated[
+        str, Meta(description="schema that holds the tables; SNOWFLAKE_SCHEMA by default, else REALTIME")
+    ] = ""
+    warehouse: Annotated[
+        str,
+        Meta(description="for `snowflake doctor` and your queries; loading needs none; SNOWFLAKE_WAREHOUSE by default"),
+    ] = ""
+    private_key_path: Annotated[
+        str,
+        Meta(
+            description="file with the user's private key (PKCS 8, PEM); SNOWFLAKE_PRIVATE_KEY_PATH by default, its "
+            "passphrase in SNOWFLAKE_PRIVATE_KEY_PASSPHRASE alone"
+        ),
+    ] = ""
+    url: Annotated[
+        str,
+        Meta(description="address of the account; https://ACCOUNT.snowflakecomputing.com by default; the emulator's"),
+    ] = ""
+    ca_file: Annotated[
+        str, Meta(description="certificates to trust instead of the system's; for the emulator or a proxy of your own")
+    ] = ""
+    deployment: Annotated[
+        str,
+        Meta(
+            pattern="^[a-z0-9_]{1,40}$",
+            description="names our channels and staged files; two installations into the same tables need two names",
+        ),
+    ] = "main"
+    default_pipes: Annotated[
+        bool,
+        Meta(description="use the pipe that Snowflake makes for every table, in place of those of `snowflake ddl`"),
+    ] = False
+    flush_seconds: Annotated[
+        float,
+        Meta(
+            ge=0.1,
+            le=30,
+            description="snowpipe_streaming: rows wait for company at most this long; a request costs more than a row",
+        ),
+    ] = 0.5
+    retry_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="a call is tried again for so long; then the sink says so and begins anew from what is "
+            "committed (the client's own default is ten hours)",
+        ),
+    ] = 60.0
+    stuck_seconds: Annotated[
+        float,
+        Meta(gt=0, description="rows that are sent and not committed for so long are a trouble that is said"),
+    ] = 60.0
+    batch_rows: Annotated[int, Meta(gt=0, description="snowpipe: rows that close a file early")] = 250_000
+    batch_bytes: Annotated[
+        int,
+        Meta(gt=0, description="snowpipe: bytes of rows that close a file early; larger files cost less to load"),
+    ] = 64 << 20
+    batch_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="snowpipe: a file is submitted at least this often; oftener costs more and gains little, since "
+            "Snowflake takes about a minute",
+        ),
+    ] = 8.0
+
+
 class TableConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One table, where it is to differ."""
 
@@ -177,7 +265,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             "tenth of a core, more help with a backlog, at about 300 MB each",
         ),
     ] = 1
+    sinks: Annotated[
+        tuple[Literal["iceberg", "snowflake"], ...],
+        Meta(
+            min_length=1,
+            description="where rows go, each at its own pace; Snowflake needs an account, or the emulator in its place",
+        ),
+    ] = ("iceberg",)
     spool: SpoolConfig = SpoolConfig()
+    snowflake: SnowflakeConfig = SnowflakeConfig()
     catalog: CatalogConfig = CatalogConfig()
     poller: PollerConfig = PollerConfig()
     maintenance: MaintenanceConfig = MaintenanceConfig()
@@ -373,6 +469,8 @@ def _type_name(described: dict[str, object]) -> str:
         return " or ".join(f"`{value}`" for value in described["enum"])  # type: ignore[attr-defined]
     if "anyOf" in described:
         return " or ".join(str(part["type"]) for part in described["anyOf"] if part["type"] != "null")  # type: ignore[attr-defined]
+    if described["type"] == "array":
+        return f"list of {_type_name(described['items'])}"  # type: ignore[arg-type]
     return {"object": "table"}.get(str(described["type"]), str(described["type"]))
 
 

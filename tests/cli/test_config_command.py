@@ -91,7 +91,7 @@ def test_a_file_that_is_not_there_is_named(thirdrail: Command) -> None:
 def test_what_is_in_force_is_shown_with_where_it_comes_from(thirdrail: Command) -> None:
     Path("ours.toml").write_text("commit_interval_seconds = 30\n")
 
-    lines = thirdrail("config", "show", "--config", "ours.toml", columns=60).out.splitlines()
+    lines = thirdrail("config", "show", "--config", "ours.toml", columns=100).out.splitlines()
 
     shown = {line.split()[0]: line.split()[1:] for line in lines}
     assert shown["commit_interval_seconds"] == ["30.0", "set"]
