@@ -20,6 +20,7 @@ from thirdrail.cli.maintain import maintain
 from thirdrail.cli.quarantine import quarantine
 from thirdrail.cli.rebuild import rebuild
 from thirdrail.cli.relocate import relocate
+from thirdrail.cli.snowflake import snowflake
 from thirdrail.cli.status import status
 from thirdrail.errors import ThirdRailError, UsageError
 
@@ -43,6 +44,7 @@ for command in (
     rebuild,
     relocate,
     catalog,
+    snowflake,
     dbt,
     replay,
     feeds,
