@@ -27,6 +27,11 @@
         ├── PositionRegressed       a snapshot with a lower position than its parent
         ├── CommitConflict          somebody else committed first (RETRY)
         ├── CommitOutcomeUnknown    the commit may have landed: ask the table (REOPEN)
+        ├── SnowflakeUnavailable    Snowflake does not answer in time (RETRY)
+        ├── SnowflakeRefused        key, role, grant or pipe: somebody must mend it
+        ├── ChannelInvalid          what a channel has not committed is sent again (REOPEN)
+        ├── ChannelOwnedElsewhere   another process takes the same channels again and again
+        ├── ChannelStuck            a channel says SUCCESS and does not move (REOPEN)
         ├── SchemaMismatch          the table's columns are not the declared ones
         └── CatalogUnavailable      the catalog does not answer (RETRY)
 
@@ -172,6 +177,32 @@ class CommitConflict(SinkError):
 
 class CommitOutcomeUnknown(SinkError):
     """The commit may or may not have landed; only the table knows."""
+
+    remedy = Remedy.REOPEN
+
+
+class SnowflakeUnavailable(SinkError):
+    """No answer from Snowflake within the time for tries."""
+
+    remedy = Remedy.RETRY
+
+
+class SnowflakeRefused(SinkError):
+    """Snowflake says no, and will say so again: key, role, grant, pipe."""
+
+
+class ChannelInvalid(SinkError):
+    """A channel takes no more; what it has not committed is sent again through a new one."""
+
+    remedy = Remedy.REOPEN
+
+
+class ChannelOwnedElsewhere(SinkError):
+    """Another process opens the same channels: two installations with one ``snowflake.deployment``."""
+
+
+class ChannelStuck(SinkError):
+    """A channel says SUCCESS, and rows that were accepted long ago are still not committed."""
 
     remedy = Remedy.REOPEN
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from tests.fakes.clock import FakeClock
 from tests.kill import victim
 from tests.oracle.synthetic import HEADER_AT
-from thirdrail.app.writing import Totals, writing
+from thirdrail.app.totals import Totals
+from thirdrail.app.writing import writing
 from thirdrail.config import Config, SpoolConfig
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import BY_NAME

@@ -16,7 +16,8 @@ from pyiceberg.catalog.sql import SqlCatalog
 
 from tests.fakes.clock import FakeClock
 from tests.oracle.synthetic import HEADER_AT, subway_message
-from thirdrail.app.writing import Totals, writing
+from thirdrail.app.totals import Totals
+from thirdrail.app.writing import writing
 from thirdrail.capturelog.segment import Segment
 from thirdrail.capturelog.spool import Spool
 from thirdrail.config import Config, SpoolConfig

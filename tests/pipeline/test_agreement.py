@@ -91,7 +91,7 @@ def test_a_crash_in_the_first_batch_ever_loses_no_table(tmp_path: Path) -> None:
     with app.writing(folder, CONFIG) as work:
         work.note_settings()
         work.append([(Poll(feed_id="subway_g", fetched_at=(HEADER_AT + 5) * 1_000_000), subway_message(0, 12))])
-        writers = work.pipeline._writers
+        writers = work.pipelines[0]._delivery._writers
         commit = writers["stop_time_updates"].commit
 
         def die(*_: object) -> None:
@@ -99,7 +99,7 @@ def test_a_crash_in_the_first_batch_ever_loses_no_table(tmp_path: Path) -> None:
 
         writers["stop_time_updates"].commit = die  # type: ignore[method-assign]
         with pytest.raises(KeyboardInterrupt):
-            work.pipeline.step()
+            work.pipelines[0].step()
         writers["stop_time_updates"].commit = commit  # type: ignore[method-assign]
     take_in(folder, 1)
 

@@ -69,20 +69,20 @@ def test_a_worker_that_is_killed_is_an_error_and_the_next_try_loses_nothing(tmp_
     with app.writing(tmp_path / "d", Config(workers=2), FakeClock(), kinds=(SIMULATED,)) as work:
         work.note_settings()
         work.append(list(polls()))
-        maker = work.pipeline._making()
+        maker = work.pipelines[0]._making()
         assert isinstance(maker, Workers)
         os.kill(maker._processes[1].pid or 0, signal.SIGKILL)
         with pytest.raises(WorkerGone, match="worker 1 of 2 has ended"):
-            work.carry(app.Totals())
-        assert work.pipeline.position == 0
-        work.reopen()
+            work.pipelines[0].step()
+        assert work.pipelines[0].position == 0
+        work.pipelines[0].open()
         work.drain(app.Totals())
     assert app.audit(app.DataFolder.existing(tmp_path / "d"), None).ok
 
 
 def children(pid: int) -> set[int]:
-    listed = Path(f"/proc/{pid}/task/{pid}/children")
-    return {int(child) for child in listed.read_text().split()} if listed.exists() else set()
+    lists = Path(f"/proc/{pid}/task").glob("*/children")  # the kernel lists them by the thread that began them
+    return {int(child) for listed in lists for child in listed.read_text().split()}
 
 
 def is_alive(pid: int) -> bool:

@@ -4,6 +4,7 @@ from thirdrail.app.data_folder import DataFolder
 from thirdrail.app.looking import audit, pinned
 from thirdrail.app.replaying import order_replay, replay
 from thirdrail.app.skipping import skip_ahead
-from thirdrail.app.writing import Totals, Writing, writing
+from thirdrail.app.totals import Totals
+from thirdrail.app.writing import Writing, writing
 
 __all__ = ["DataFolder", "Totals", "Writing", "audit", "order_replay", "pinned", "replay", "skip_ahead", "writing"]

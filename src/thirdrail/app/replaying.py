@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from thirdrail.app.data_folder import check_disk
-from thirdrail.app.writing import Totals, Writing, never
+from thirdrail.app.totals import Totals
+from thirdrail.app.writing import Writing, never
 from thirdrail.capturelog.spool import Spool
 from thirdrail.errors import NoInput
 from thirdrail.model.feeds import Feed

@@ -1,8 +1,10 @@
 """A data folder opened for writing: its log, its tables, and the pipeline between them."""
 
+import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -10,19 +12,25 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 
 from thirdrail.app.data_folder import LIVE, DataFolder, check_disk
+from thirdrail.app.totals import Totals
 from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.config import Config, known_feeds
 from thirdrail.errors import PositionUnknown
 from thirdrail.model.feeds import BY_ID, Feed
 from thirdrail.model.ports import Clock
-from thirdrail.model.records import FeedSettings, Record, Settings
+from thirdrail.model.records import FeedSettings, Record, Rejection, Settings
 from thirdrail.model.tables import NAMESPACE, TABLES
 from thirdrail.observe.clock import SystemClock
-from thirdrail.pipeline.loop import Limits, Pipeline, StepResult, give_memory_back
+from thirdrail.pipeline.loop import Limits, Pipeline, give_memory_back
 from thirdrail.pipeline.workers import Team
 from thirdrail.sinks.iceberg.catalog import Address, open_catalog, settle
 from thirdrail.sinks.iceberg.positions import current_positions
 from thirdrail.sinks.iceberg.sink import IcebergSink
+from thirdrail.sinks.snowflake.account import account_of
+from thirdrail.sinks.snowpipe_streaming.sink import StreamingSink
+
+ICEBERG, SNOWFLAKE = IcebergSink.name, StreamingSink.name
+_LOOK_AGAIN_S = 0.1
 
 PIPELINE_VERSION = 2
 """Rises when the same bytes give other rows."""
@@ -50,8 +58,12 @@ class Writing:
     folder: DataFolder
     config: Config
     log: Spool
-    catalog: Catalog
-    pipeline: Pipeline
+    pipelines: tuple[Pipeline, ...]
+
+    def interval_seconds(self, pipeline: Pipeline) -> float:
+        """Give how long records wait for company on their way into a pipeline's sink."""
+        is_snowflake = pipeline.reader == SNOWFLAKE
+        return self.config.snowflake.flush_seconds if is_snowflake else self.config.commit_interval_seconds
 
     def append(self, records: list[tuple[Record, bytes | None]]) -> list[int]:
         """Append to the one partition."""
@@ -68,29 +80,15 @@ class Writing:
         if self.log.settings_before(PARTITION, self.log.end(PARTITION)) != wanted:
             self.append([(wanted, None)])
 
-    def drain(self, totals: "Totals", is_stopped: Callable[[], bool] = never) -> None:
-        """Carry everything that the log holds into the tables, or until asked to stop between two commits."""
-        while not is_stopped() and self.carry(totals) is not None:
-            pass
+    def drain(self, totals: Totals, is_stopped: Callable[[], bool] = never) -> None:
+        """Carry everything that the log holds into the sinks, or until asked to stop between two commits.
 
-    def carry(self, totals: "Totals") -> StepResult | None:
-        """Carry one batch into the tables; None when the log held nothing new."""
-        result = self.pipeline.step()
-        if result is None:
-            return None
-        totals.captures += result.captures
-        totals.decoded_rows += result.decoded
-        for table, rows in result.written.items():
-            totals.written[table] = totals.written.get(table, 0) + rows
-        return result
-
-    def reopen(self) -> None:
-        """Ask the tables anew how far they are, and go on from there.
-
-        Raises:
-            LogBehindDestination, CapturesGone, PositionUnknown: log and tables disagree.
+        Each batch counts once, as the first sink's.
         """
-        self.pipeline.open()
+        for pipeline in self.pipelines:
+            counted = totals if pipeline is self.pipelines[0] else Totals()
+            while not is_stopped() and carry(pipeline, counted):
+                pass
 
     def expire(self, now: int) -> None:
         """Delete captures that are older than wanted and that nobody needs."""
@@ -98,20 +96,15 @@ class Writing:
         self.log.expire(now, days=spool.retention_days, size=int(spool.retention_gb * 1e9))
 
 
-@dataclass(slots=True)
-class Totals:
-    """What a run carried: captures and rows, and files that gave none of their own.
-
-    ``skipped`` bodies are in the log already, ``no_message`` files became captures without rows, ``unreadable``
-    files were left out.
-    """
-
-    captures: int = 0
-    skipped: int = 0
-    no_message: int = 0
-    unreadable: int = 0
-    decoded_rows: int = 0
-    written: dict[str, int] = field(default_factory=dict)
+def carry(pipeline: Pipeline, totals: Totals) -> bool:
+    """Carry one batch, or wait a moment for what is on its way; give whether there is more to do."""
+    result = pipeline.step()
+    if result is not None:
+        totals.add(result)
+    elif pipeline.settled < pipeline.position:
+        pipeline.flush()
+        time.sleep(_LOOK_AGAIN_S)
+    return result is not None or pipeline.settled < pipeline.position
 
 
 @contextmanager
@@ -128,28 +121,54 @@ def writing(
     give_memory_back()
     clock = clock or SystemClock()
     folder = DataFolder.for_writing(path, *kinds)
-    settle(folder.path, address(config))
     check_disk(folder, config)
     log = Spool.open(folder.spool, clock, writable=True)
-    pipeline: Pipeline | None = None
+    pipelines: list[Pipeline] = []
     try:
-        catalog = open_catalog(folder.path, create=True)
-        _refuse_another_log(folder, catalog, log.log_id)
-        limits = Limits(rows=config.batch_rows, bytes=config.batch_bytes, seconds=config.commit_interval_seconds)
-        team = None
-        if config.workers > 1:
-            open_log = partial(Spool.open, folder.spool, SystemClock(), writable=False)
-            team = Team(config.workers, open_log, partial(_open_sink, folder.path))
-        pipeline = Pipeline(log, IcebergSink(catalog, clock), PARTITION, clock, limits=limits, team=team)
-        pipeline.open()
-        work = Writing(folder, config, log, catalog, pipeline)
+        for name in config.sinks:
+            opened = _into_iceberg if name == ICEBERG else _into_snowflake
+            pipelines.append(opened(folder, config, log, clock))
+        work = Writing(folder, config, log, tuple(pipelines))
         yield work
-        pipeline.close()
+        for pipeline in pipelines:
+            pipeline.close()
         work.expire(clock.now())
     finally:
-        if pipeline is not None:
+        for pipeline in pipelines:
             pipeline.forget()
         log.close()
+
+
+def _into_iceberg(folder: DataFolder, config: Config, log: Spool, clock: Clock) -> Pipeline:
+    """Give the pipeline into Iceberg, its tables opened."""
+    settle(folder.path, address(config))
+    catalog = open_catalog(folder.path, create=True)
+    _refuse_another_log(folder, catalog, log.log_id)
+    limits = Limits(rows=config.batch_rows, bytes=config.batch_bytes, seconds=config.commit_interval_seconds)
+    team = None
+    if config.workers > 1:
+        open_log = partial(Spool.open, folder.spool, SystemClock(), writable=False)
+        team = Team(config.workers, open_log, partial(_open_sink, folder.path))
+    pipeline = Pipeline(log, IcebergSink(catalog, clock), PARTITION, clock, limits=limits, team=team)
+    pipeline.open()
+    return pipeline
+
+
+def _into_snowflake(folder: DataFolder, config: Config, log: Spool, clock: Clock) -> Pipeline:
+    """Give the pipeline into Snowflake, which opens its channels by itself: Iceberg does not wait for a network.
+
+    Raises:
+        ConfigError: what is missing, or wrong.
+        MissingLibrary: the clients are not installed.
+    """
+    account = account_of(config.snowflake, os.environ)
+    sink = StreamingSink.of(config.snowflake, account, clock, folder.path / "channels.json", partial(_reject, log))
+    limits = Limits(rows=config.batch_rows, bytes=config.batch_bytes, seconds=config.snowflake.flush_seconds)
+    return Pipeline(log, sink, PARTITION, clock, limits=limits)
+
+
+def _reject(log: Spool, rejection: Rejection) -> None:
+    log.append(PARTITION, [(rejection, None)])
 
 
 def address(config: Config) -> Address | None:

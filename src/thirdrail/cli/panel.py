@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from thirdrail.app.carrying import Carrier
 from thirdrail.app.running import Run
 from thirdrail.cli.output import console, count, counted, utc
 from thirdrail.errors import ThirdRailError
@@ -105,9 +106,20 @@ class Panel:
 def drawn(run: Run, width: int) -> list[RenderableType]:
     """Give the panel's parts: the feeds, and a run in a line."""
     parts: list[RenderableType] = [_feeds(run, width), Text(""), Text(summary(run))]
-    if run.state.trouble:
-        parts.append(Text(f"trouble: {run.state.trouble}", style="red"))
+    parts += [Text(beside(run, carrier)) for carrier in run.carriers[1:]]
+    for carrier in run.carriers:
+        if carrier.state.trouble:
+            parts.append(Text(f"trouble with {carrier.name}: {carrier.state.trouble}", style="red"))
     return parts
+
+
+def beside(run: Run, carrier: Carrier) -> str:
+    """Give another sink in a line: rows, freshness, lag."""
+    state = carrier.state
+    fresh = "no rows yet"
+    if state.newest_fetched_at is not None:
+        fresh = f"newest capture {max(0, run.clock.now() - state.newest_fetched_at) / _US:.0f} s old"
+    return f"{carrier.name}: {sum(state.totals.written.values()):,} rows handed over, {fresh}, lag {run.lag(carrier)}"
 
 
 def summary(run: Run) -> str:

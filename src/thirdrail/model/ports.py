@@ -5,7 +5,7 @@ one contract suite under ``tests/contract`` that every implementation inherits.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -168,6 +168,71 @@ class PreparedWriter(Protocol):
             PositionGap: the span starts above the position.
             CommitConflict: after bounded retries, or another process has written part of the span since.
         """
+        ...
+
+
+class DeferredWriter(Protocol):
+    """A writer of a destination where rows are durable some time after they were handed over.
+
+    Spans are submitted in order, each beginning where the last one ended. The first one begins at the writer's
+    position, or above it where the table had no rows since: the pipeline knows, from ``feed_messages``.
+    """
+
+    @property
+    def position(self) -> Position | None:
+        """How far the destination durably is, as :meth:`settle` last heard; None for a table that never had one."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong and may pass by itself, in a sentence; empty when all is well."""
+        ...
+
+    def submit(self, rows: pa.Table, span: Span, offsets: pa.Array | None = None) -> None:
+        """Hand over the rows of a span, as :meth:`Writer.commit` is given them; blocks while nothing more fits.
+
+        Rows that the destination has are left out. An empty span gives a new table its position, durably.
+
+        Raises:
+            PositionGap: the span starts above the end of the last one.
+            SinkError: hand over again from the position, with a new writer (REOPEN), or stop (HALT).
+        """
+        ...
+
+    def settle(self) -> Position | None:
+        """Ask the destination how far it is, and do what is due; give :attr:`position`. Blocks for a call at most.
+
+        Raises:
+            SinkError: as ``submit``.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Send now what is gathered still."""
+        ...
+
+    def close(self) -> None:
+        """Release what is held, without waiting; what was not durable is handed over again. Repeating is harmless."""
+        ...
+
+
+@runtime_checkable
+class DeferredSink(Protocol):
+    """A destination that holds tables, and takes its time."""
+
+    deferred: ClassVar[bool]
+
+    @property
+    def name(self) -> str:
+        """As in the configuration and in metrics: ``snowflake``."""
+        ...
+
+    def open(self, table: Table, log_id: str, partition: str) -> DeferredWriter:
+        """Give the one writer for this table and partition; the table exists."""
+        ...
+
+    def close(self) -> None:
+        """Release what all writers share; repeating is harmless."""
         ...
 
 

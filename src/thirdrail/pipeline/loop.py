@@ -13,9 +13,10 @@ import pyarrow as pa
 from thirdrail.errors import CapturesGone, LogBehindDestination
 from thirdrail.model import feeds as declared
 from thirdrail.model.feeds import Feed
-from thirdrail.model.ports import CaptureLog, Clock, PreparedWriter, Sink, Writer
+from thirdrail.model.ports import CaptureLog, Clock, DeferredSink, Sink
 from thirdrail.model.records import Entry, Poll, Span
 from thirdrail.model.tables import TABLES
+from thirdrail.pipeline.delivery import delivery
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.transform import Rows
 from thirdrail.pipeline.workers import Team, Workers
@@ -63,7 +64,7 @@ class Pipeline:
     def __init__(
         self,
         log: CaptureLog,
-        sink: Sink,
+        sink: Sink | DeferredSink,
         partition: str,
         clock: Clock,
         *,
@@ -72,14 +73,15 @@ class Pipeline:
         team: Team | None = None,
     ) -> None:
         """Carry with rows made here, or by a team of processes for a sink whose rows can be prepared."""
-        self._log, self._sink, self._partition, self._clock = log, sink, partition, clock
+        self._log, self._partition, self._clock, self.reader = log, partition, clock, sink.name
         self._limits = limits or Limits()
         self._feeds = feeds
-        self._writers: dict[str, Writer] = {}
+        self._delivery = delivery(sink, log.log_id, partition, prepared=team is not None)
+        self._is_open = False
         self._team = team
         self._maker: Workers | _Alone | None = None
         self._ahead: _Page | None = None
-        self._position = 0
+        self._position, self._acknowledged = 0, -1
 
     @property
     def position(self) -> int:
@@ -87,9 +89,20 @@ class Pipeline:
         return self._position
 
     @property
-    def reader(self) -> str:
-        """The name under which this pipeline acknowledges."""
-        return self._sink.name
+    def settled(self) -> int:
+        """The destination durably has every row of the records below."""
+        settled = self._delivery.settled
+        return self._position if settled is None else min(settled, self._position)
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong at the destination and may pass by itself; empty when all is well."""
+        return self._delivery.trouble
+
+    @property
+    def positions(self) -> Mapping[str, int]:
+        """How far each table durably is."""
+        return self._delivery.positions
 
     def open(self) -> None:
         """Ask every table for its position and check that the log can go on from there.
@@ -98,30 +111,28 @@ class Pipeline:
             LogBehindDestination: a table is further than the log.
             CapturesGone: the log has dropped what a table still needs.
         """
-        self._writers = {table.name: self._sink.open(table, self._log.log_id, self._partition) for table in TABLES}
-        known = {name: writer.position for name, writer in self._writers.items() if writer.position is not None}
+        known = self._delivery.open()
         first, end = self._log.first(self._partition), self._log.end(self._partition)
         for name, position in known.items():
             check_agreement(name, position, first, end)
         self._position = min(known.values(), default=first)
-        self._begin_new_tables(known)
+        # Without a durable position before the first batch, a crash within it would leave tables behind that have none
+        # beside neighbours that have moved on, and their rows would be lost.
+        self._delivery.begin([table for table in TABLES if table.name not in known], self._position)
+        self._is_open = True
         self.forget()
 
-    def _begin_new_tables(self, known: Mapping[str, int]) -> None:
-        """Give every new table a durable position before the first batch.
-
-        Without it a crash within the first batch ever would leave tables behind that have no position
-        beside neighbours that have moved on, and their rows would be lost.
-        """
-        for table in TABLES:
-            if table.name not in known:
-                span = Span(self._position, self._position)
-                self._writers[table.name].commit(table.arrow_schema.empty_table(), span)
-
     def step(self) -> StepResult | None:
-        """Carry one batch; None when the log holds nothing new. Repeating after a failure is harmless."""
+        """Carry one batch; None when the log holds nothing new, or the destination cannot take more yet.
+
+        Repeating after a failure is harmless.
+        """
         try:
-            return self._step()
+            if not self._is_open:
+                self.open()
+            self._delivery.settle()
+            self._acknowledge()
+            return None if self._delivery.is_full else self._step()
         except BaseException:
             self.forget()  # what was made is ahead of what is committed
             raise
@@ -149,11 +160,14 @@ class Pipeline:
         self._commit(rows, result)
         return result
 
+    def flush(self) -> None:
+        """Send now what is gathered at the destination's door."""
+        self._delivery.flush()
+
     def close(self) -> None:
         """Close every writer, so that quiet tables note their position; repeating is harmless."""
         self.forget()
-        for writer in self._writers.values():
-            writer.close()
+        self._delivery.close()
         self._acknowledge()
 
     def forget(self) -> None:
@@ -163,11 +177,9 @@ class Pipeline:
         self._maker, self._ahead = None, None
 
     def _making(self) -> "Workers | _Alone":
-        if not self._writers:
-            self.open()
         if self._maker is None:
             if self._team is not None:
-                known = {name: writer.position or 0 for name, writer in self._writers.items()}
+                known = self._delivery.positions
                 self._maker = Workers(self._team, self._partition, self._position, known, self._feeds)
             else:
                 self._maker = _Alone(Processor(self._log, self._partition, self._position, self._feeds))
@@ -194,28 +206,17 @@ class Pipeline:
         return sum(map(len, tables)) >= self._limits.rows or sum(table.nbytes for table in tables) >= self._limits.bytes
 
     def _commit(self, rows: Rows, result: StepResult) -> None:
-        """Commit every table, ``feed_messages`` last, and only then move on."""
-        for table in TABLES:
-            writer = self._writers[table.name]
-            if self._team is not None:
-                assert isinstance(writer, PreparedWriter)  # noqa: S101 - whoever gives a team, gives such a sink
-                prepared = rows.prepared.get(table.name, [])
-                writer.commit_prepared(prepared, result.span)
-                result.written[table.name] = sum(each.rows for each in prepared)
-                continue
-            parts = rows.tables.get(table.name, [])
-            batch = pa.concat_tables(parts) if parts else table.arrow_schema.empty_table()
-            offsets = pa.concat_arrays(rows.offsets[table.name]) if parts else None
-            writer.commit(batch, result.span, offsets)
-            result.written[table.name] = len(batch)
+        """Bring every table its rows, ``feed_messages`` last, and only then move on."""
+        result.written = self._delivery.deliver(rows, result.span)
         self._position = result.span.end
         self._acknowledge()
 
     def _acknowledge(self) -> None:
-        """Tell the log what no table needs any more: the lowest position that a table has made durable."""
-        positions = [writer.position for writer in self._writers.values() if writer.position is not None]
-        if positions:
-            self._log.acknowledge(self.reader, self._partition, min(positions))
+        """Tell the log what no table needs any more."""
+        lowest = self._delivery.lowest
+        if lowest is not None and lowest != self._acknowledged:
+            self._log.acknowledge(self.reader, self._partition, lowest)
+            self._acknowledged = lowest
 
 
 class _Page(NamedTuple):

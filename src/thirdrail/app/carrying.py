@@ -1,0 +1,138 @@
+"""Carrying the log into one sink, batch by batch, and beginning anew after trouble: a thread of its own in `run`."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from thirdrail.app.totals import Totals
+from thirdrail.errors import ThirdRailError
+from thirdrail.model.ports import Clock
+from thirdrail.pipeline.loop import Pipeline, StepResult
+
+LONGEST_WAIT_S = 30.0
+_SAID_AGAIN_S = 300.0
+_LOOK_AGAIN_S = 0.1
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class CarryState:
+    """What a person wants to know of one sink; written by its thread alone. Instants are µs UTC."""
+
+    totals: Totals = field(default_factory=Totals)
+    committed_at: int | None = None
+    commit_seconds: float = 0.0
+    newest_fetched_at: int | None = None
+    trouble: str = ""
+    hint: str = ""
+
+
+class Carrier:
+    """Carries one pipeline. What goes wrong is said and tried again: the log goes on meanwhile."""
+
+    def __init__(self, pipeline: Pipeline, clock: Clock, say: Say, interval_seconds: float) -> None:
+        self.pipeline, self.interval_seconds = pipeline, interval_seconds
+        self.state = CarryState()
+        self._clock, self._say = clock, say
+        self._said: dict[str, float] = {}
+        self._failures = 0
+        self._abroad: deque[tuple[int, int | None, float]] = deque()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the sink."""
+        return self.pipeline.reader
+
+    def start(self, stopping: threading.Event) -> None:
+        """Carry in a thread until told to stop."""
+        self._thread = threading.Thread(target=self._until, args=(stopping,), name=f"carry-{self.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def join(self, within_s: float) -> bool:
+        """Wait for the thread; give whether it has ended."""
+        if self._thread is not None:
+            self._thread.join(within_s)
+        return not self.is_alive
+
+    def _until(self, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            began = self._clock.monotonic()
+            self.carry()
+            stopping.wait(max(0.0, began + self._wait_s() - self._clock.monotonic()))
+
+    def _wait_s(self) -> float:
+        if not self._failures:
+            return self.interval_seconds
+        return min(LONGEST_WAIT_S, max(1.0, self.interval_seconds) * 2.0 ** min(self._failures - 1, 6))
+
+    def carry(self) -> None:
+        """Carry one batch; when the destination or the log fail, begin again from what the destination says."""
+        try:
+            if self._failures:
+                self._abroad.clear()
+                self.pipeline.open()
+            began = self._clock.monotonic()
+            result = self.pipeline.step()
+            if result is not None:
+                self._note_result(result, began)
+            self._note_settled()
+        except ThirdRailError as error:
+            self.note_failure(str(error), error.hint)
+        except Exception as error:  # noqa: BLE001 - a thread's top: the poller must go on, and the operator hears
+            self.note_failure(f"unexpected {type(error).__name__}: {error}", "please report this")
+        else:
+            if self._failures:
+                self._say(f"{self.name}: committed again after {self._failures} failed tries")
+            self._failures, self.state.trouble, self.state.hint = 0, self.pipeline.trouble, ""
+            if self.state.trouble:
+                self._say_once(f"{self.name}: {self.state.trouble}")
+
+    def _note_result(self, result: StepResult, began: float) -> None:
+        self.state.totals.add(result)
+        self._abroad.append((result.span.end, result.newest_fetched_at, began))
+
+    def _note_settled(self) -> None:
+        """Take what has become durable for committed."""
+        settled = self.pipeline.settled
+        while self._abroad and self._abroad[0][0] <= settled:
+            _, newest, began = self._abroad.popleft()
+            self.state.committed_at = self._clock.now()
+            self.state.commit_seconds = self._clock.monotonic() - began
+            self.state.newest_fetched_at = max(newest or 0, self.state.newest_fetched_at or 0) or None
+
+    def note_failure(self, text: str, hint: str) -> None:
+        """Say a trouble once in five minutes."""
+        self._failures += 1
+        self.state.trouble, self.state.hint = text, hint
+        self._say_once(f"{self.name}: nothing is committed, the log goes on: {text}" + (f" ({hint})" if hint else ""))
+
+    def _say_once(self, text: str) -> None:
+        now = self._clock.monotonic()
+        self._said = {said: at for said, at in self._said.items() if now - at < _SAID_AGAIN_S}
+        if text not in self._said:
+            self._said[text] = now
+            self._say(text)
+
+    def carry_the_rest(self, lag: Callable[[int], int], within_s: float) -> None:
+        """Commit what has arrived, within seconds; the rest is safe. ``lag`` counts records from a position."""
+        deadline = self._clock.monotonic() + within_s
+        while self._clock.monotonic() < deadline:
+            before, failures = self.pipeline.position, self._failures
+            self.carry()
+            if self._failures > failures or (not lag(self.pipeline.settled) and not self._abroad):
+                break
+            if self.pipeline.position == before:
+                if not self._abroad:
+                    break
+                self.pipeline.flush()
+                self._clock.sleep(_LOOK_AGAIN_S)
+        if left := lag(self.pipeline.settled):
+            self._say(f"{self.name}: stopped with {left:,} captures in the log that it has not; nothing is lost")

@@ -1,0 +1,132 @@
+"""The Snowpipe Streaming sink: a client per pipe, a channel per table and partition."""
+
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from thirdrail.config import SnowflakeConfig
+from thirdrail.errors import ChannelInvalid, ChannelOwnedElsewhere, PositionUnknown
+from thirdrail.model.ports import Clock
+from thirdrail.model.records import Rejection
+from thirdrail.model.tables import Table
+from thirdrail.sinks.snowflake.account import Account, channel_name, pipe_name
+from thirdrail.sinks.snowpipe_streaming.client import connected, properties, translated
+from thirdrail.sinks.snowpipe_streaming.notes import ChannelNotes
+from thirdrail.sinks.snowpipe_streaming.writer import Channels, Held, StreamingWriter
+
+if TYPE_CHECKING:
+    from snowflake.ingest.streaming import StreamingIngestClient
+
+THEFTS, THEFT_WINDOW_S = 3, 600.0
+_BUFFER_MS = 100
+"""Rows wait in the loop for company; in the client only for those of the same call."""
+
+Connect = Callable[[str], "StreamingIngestClient"]
+
+
+class StreamingSink:
+    """Tables of one schema. Blocks while it opens; one thread at a time."""
+
+    deferred: ClassVar[bool] = True
+    name = "snowflake"
+
+    def __init__(
+        self,
+        connect: Connect,
+        config: SnowflakeConfig,
+        clock: Clock,
+        notes: ChannelNotes,
+        reject: Callable[[Rejection], None],
+    ) -> None:
+        self._connect, self._config, self._clock, self._notes, self._reject = connect, config, clock, notes, reject
+        self._clients: dict[str, StreamingIngestClient] = {}
+        self._thefts: deque[float] = deque(maxlen=THEFTS)
+        self._yielded_until = 0.0
+
+    @classmethod
+    def of(
+        cls, config: SnowflakeConfig, account: Account, clock: Clock, notes: Path, reject: Callable[[Rejection], None]
+    ) -> "StreamingSink":
+        """Give the sink of an account; nothing is asked of it yet."""
+        given = properties(account, retry_seconds=config.retry_seconds, buffer_ms=_BUFFER_MS)
+        return cls(lambda pipe: connected(account, pipe, given), config, clock, ChannelNotes(notes), reject)
+
+    def open(self, table: Table, log_id: str, partition: str) -> StreamingWriter:
+        """Give the writer of a table.
+
+        Raises:
+            PositionUnknown: its channel is gone, or another program's.
+            ChannelOwnedElsewhere: another process takes our channels.
+            SnowflakeUnavailable, SnowflakeRefused: Snowflake does not answer, or says no.
+        """
+        self._refuse_while_yielded()
+        pipe = pipe_name(table.name, default_pipes=self._config.default_pipes)
+        channel = channel_name(self._config.deployment, partition)
+        key = f"{pipe}/{channel}"
+        held = None
+        if self._exists(pipe, channel):
+            held = self._channel(pipe, channel, None)
+        elif key in self._notes:
+            raise PositionUnknown(
+                f"{table.name}: channel {channel} of pipe {pipe} is gone: nobody knows which rows the table has",
+                hint=f"thirdrail snowflake channels forget {key} starts a new one where the other tables are; "
+                "rows of the last seconds before it went may then be there twice",
+            )
+        return StreamingWriter(
+            table,
+            log_id,
+            Channels(
+                lambda first: self._channel(pipe, channel, first),
+                lambda: self._notes.rejected(key),
+                lambda count: self._notes.note(key, count),
+                self._reject,
+                self._stolen,
+            ),
+            held,
+            self._clock,
+            stuck_seconds=self._config.stuck_seconds,
+        )
+
+    def _exists(self, pipe: str, channel: str) -> bool:
+        with translated(f"channel {channel} of pipe {pipe}"):
+            status = self._client(pipe).get_channel_statuses([channel])[channel]
+        return "DOES_NOT_EXIST" not in status.status_code
+
+    def _channel(self, pipe: str, channel: str, first: str | None) -> Held:
+        """Open a channel, which takes it from whoever has it; a new one begins at a token."""
+        with translated(f"channel {channel} of pipe {pipe}"):
+            held: Held = self._client(pipe).open_channel(channel, first)
+        return held
+
+    def _client(self, pipe: str) -> "StreamingIngestClient":
+        client = self._clients.get(pipe)
+        if client is None or client.is_closed():
+            client = self._clients[pipe] = self._connect(pipe)
+        return client
+
+    def _stolen(self, error: ChannelInvalid) -> None:
+        """Note that somebody else opened a channel of ours."""
+        self._thefts.append(self._clock.monotonic())
+        if len(self._thefts) == THEFTS and self._thefts[-1] - self._thefts[0] <= THEFT_WINDOW_S:
+            self._thefts.clear()
+            self._yielded_until = self._clock.monotonic() + THEFT_WINDOW_S
+            raise self._owned_elsewhere() from error
+
+    def _refuse_while_yielded(self) -> None:
+        if self._clock.monotonic() < self._yielded_until:
+            raise self._owned_elsewhere()
+
+    def _owned_elsewhere(self) -> ChannelOwnedElsewhere:
+        return ChannelOwnedElsewhere(
+            f"channels of deployment {self._config.deployment!r} were opened by another process {THEFTS} times "
+            f"within {THEFT_WINDOW_S / 60:.0f} minutes; they are left to it",
+            hint="stop one of the two, or give each a snowflake.deployment of its own",
+        )
+
+    def close(self) -> None:
+        """Close every client; nothing is waited for."""
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            with translated("closing"):
+                client.close(wait_for_flush=False)

@@ -1,0 +1,275 @@
+"""One channel: rows in order, each strictly after the last committed token; durable is what the token has passed."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+import pyarrow as pa
+
+from thirdrail.errors import ChannelInvalid, ChannelStuck, PositionGap, SinkError, SnowflakeUnavailable
+from thirdrail.model.ports import Clock
+from thirdrail.model.records import Position, Rejection, Span
+from thirdrail.model.tables import Table
+from thirdrail.sinks.snowpipe_streaming.client import translated
+from thirdrail.sinks.snowpipe_streaming.lines import Chunk, chunks
+from thirdrail.sinks.snowpipe_streaming.tokens import Token, after, in_order, parsed, token_of
+
+if TYPE_CHECKING:
+    from snowflake.ingest.streaming import ChannelStatus, StreamingIngestChannel
+
+ASK_IDLE_S = 30.0
+"""A channel with nothing on its way is asked this often: a theft shows at the next call only."""
+
+_SATURATED_WAIT_S = 0.05
+_SATURATED_AT_MOST_S = 120.0
+_SATURATED = {"ReceiverSaturated", "MemoryThresholdExceeded", "MemoryThresholdExceededInContainer"}
+_STUCK_FOR_GOOD = 10
+_STOLEN = "STALE_CONTINUATION_TOKEN_SEQUENCER"
+
+Held = tuple["StreamingIngestChannel", "ChannelStatus"]
+"""An open channel, and what it said when it was opened."""
+
+
+class Channels(NamedTuple):
+    """What a writer asks of its sink."""
+
+    open: Callable[[str | None], Held]
+    """Open the channel, a new one at a first token."""
+    rejected: Callable[[], int]
+    """How many refused rows the log has been told of."""
+    note: Callable[[int], None]
+    """Remember that the channel exists, and so many."""
+    reject: Callable[[Rejection], None]
+    """Tell the log of refused rows."""
+    stolen: Callable[[ChannelInvalid], None]
+    """Note that somebody else has opened the channel."""
+
+
+class _Sent(NamedTuple):
+    """A span on its way: its end, and the token that shows that all of it is in (None: nothing was sent for it)."""
+
+    end: Position
+    token: Token | None
+
+
+class _Call(NamedTuple):
+    """Rows of one call that are not known to be committed: enough to say later where refused ones lie."""
+
+    first: Token
+    last: Token
+    rows: int
+    feed_id: str
+
+
+class StreamingWriter:
+    """The one writer of a table and partition; see ``DeferredWriter``. Blocks only while the client is saturated."""
+
+    def __init__(
+        self,
+        table: Table,
+        log_id: str,
+        channels: Channels,
+        held: Held | None,
+        clock: Clock,
+        *,
+        stuck_seconds: float,
+    ) -> None:
+        """Begin where an open channel is; None for one that does not exist yet."""
+        self._table, self._log_id, self._channels, self._clock = table, log_id, channels, clock
+        self._stuck_seconds = stuck_seconds
+        self._channel = None if held is None else held[0]
+        self._committed = None if held is None else self._token(held[1])
+        self._position = None if self._committed is None else self._committed.offset
+        self._resume = self._committed
+        self._end: Position | None = None
+        self._spans: deque[_Sent] = deque()
+        self._calls: deque[_Call] = deque()
+        self._moved_at = self._asked_at = clock.monotonic()
+        self.rows_sent = self.rows_rejected = self.bytes_sent = 0
+        self.trouble = ""
+        if held is not None:
+            channels.note(channels.rejected())
+
+    def _token(self, status: "ChannelStatus") -> Token | None:
+        text = status.latest_committed_offset_token
+        return None if text is None else parsed(text, self._log_id, self._table.name)
+
+    @property
+    def position(self) -> Position | None:
+        """How far the channel is, quiet spans included."""
+        return self._position
+
+    def submit(self, rows: pa.Table, span: Span, offsets: pa.Array | None = None) -> None:
+        """Send the rows of a span that come after what the channel has."""
+        if self._end is not None and span.start > self._end:
+            raise PositionGap(
+                f"{self._table.name} was sent up to {self._end}, but the span starts at {span.start}: "
+                f"rows of offsets {self._end} to {span.start - 1} would be lost",
+                hint="this is a defect of Third Rail; the tables are unharmed",
+            )
+        if self._committed is None:
+            self._begin(span.start)
+        self._end = span.end
+        last = self._send(rows, offsets, span) if len(rows) else None
+        self._spans.append(_Sent(span.end, last))
+        if last is None and len(self._spans) == 1:
+            self._pass()
+
+    def _begin(self, position: Position) -> None:
+        """Make the channel, with a token from its first moment on: one without is one that has lost it."""
+        first = Token(position)
+        if self._channel is not None:
+            self.close()
+        self._channel, _ = self._channels.open(first.text(self._log_id))
+        self._channels.note(self._channels.rejected())
+        self._committed = self._resume = first
+        self._position = position
+
+    def _send(self, rows: pa.Table, offsets: pa.Array | None, span: Span) -> Token | None:
+        frame = in_order(self._table, rows, offsets)
+        if self._resume is not None:
+            frame = after(frame, self._resume)
+        if frame.is_empty():
+            return None
+        if not self._spans:
+            self._moved_at = self._clock.monotonic()
+        for chunk in chunks(frame):
+            last = Token(span.end) if chunk.last == len(frame) - 1 else token_of(frame, chunk.last)
+            self._append(frame, chunk, last)
+        self._resume = None  # what comes is above all of this
+        return Token(span.end)
+
+    def _append(self, frame: pl.DataFrame, chunk: Chunk, last: Token) -> None:
+        place = chunk.last - len(chunk.lines) + 1
+        first = token_of(frame, place)
+        channel, waited = self._open_channel(), 0.0
+        while not self._accepted(channel, chunk, first, last):
+            if waited >= _SATURATED_AT_MOST_S:
+                raise SnowflakeUnavailable(
+                    f"{self._table.name}: the client has taken no rows for {waited:.0f} s: it cannot send what it holds"
+                )
+            self._clock.sleep(_SATURATED_WAIT_S)
+            waited += _SATURATED_WAIT_S
+        self._calls.append(_Call(first, last, len(chunk.lines), frame["feed_id"][place]))
+        self.rows_sent += len(chunk.lines)
+        self.bytes_sent += chunk.bytes
+
+    def _accepted(self, channel: "StreamingIngestChannel", chunk: Chunk, first: Token, last: Token) -> bool:
+        """Hand one call to the client; False while it holds too much, of which nothing was taken."""
+        from snowflake.ingest.streaming import StreamingIngestError  # noqa: PLC0415 - an extra
+
+        try:
+            with self._guarded():
+                channel.append_rows(chunk.lines, first.text(self._log_id), last.text(self._log_id))
+        except SinkError as error:
+            cause = error.__cause__
+            if isinstance(cause, StreamingIngestError) and cause.error_code.value in _SATURATED:
+                return False
+            raise
+        return True
+
+    def settle(self) -> Position | None:
+        """Ask how far the channel is; the client itself asks the server once a second."""
+        is_abroad = any(sent.token is not None for sent in self._spans)
+        if self._channel is None or (not is_abroad and self._clock.monotonic() - self._asked_at < ASK_IDLE_S):
+            return self._position
+        self._asked_at = self._clock.monotonic()
+        with self._guarded():
+            status = self._channel.get_channel_status()
+        if status.status_code != "SUCCESS":
+            raise ChannelInvalid(f"{self._table.name}: its channel is in state {status.status_code}")
+        self._learn(status)
+        return self._position
+
+    def _learn(self, status: "ChannelStatus") -> None:
+        token = self._token(status)
+        if self._committed is not None and (token is None or token < self._committed):
+            raise ChannelInvalid(f"{self._table.name}: its channel went back, from {self._committed} to {token}")
+        if token != self._committed:
+            self._committed, self._moved_at = token, self._clock.monotonic()
+        if status.rows_error_count > self._channels.rejected():
+            self._tell_of_rejected(status)
+        while self._calls and self._committed is not None and self._calls[0].last <= self._committed:
+            self._calls.popleft()
+        self._pass()
+        self._watch()
+
+    def _pass(self) -> None:
+        committed = self._committed
+        while self._spans and committed is not None:
+            end, token = self._spans[0]
+            if token is not None and token > committed:
+                return
+            self._position = max(end, self._position or 0)
+            self._spans.popleft()
+
+    def _watch(self) -> None:
+        """Notice a channel that says SUCCESS and does not move.
+
+        It is said soon and begun anew late: opening again throws away what was accepted, and a Snowflake that is slow
+        for once would never come to an end.
+        """
+        still = self._clock.monotonic() - self._moved_at
+        if not self._spans or still <= self._stuck_seconds:
+            self.trouble = ""
+            return
+        self.trouble = (
+            f"{self._table.name}: {sum(call.rows for call in self._calls):,} rows were accepted, the channel says "
+            f"SUCCESS, and nothing has been committed for {still // self._stuck_seconds * self._stuck_seconds:.0f} s"
+        )
+        if still > _STUCK_FOR_GOOD * self._stuck_seconds:
+            raise ChannelStuck(self.trouble, hint="it is opened anew; nothing is lost, the log waits")
+
+    def _tell_of_rejected(self, status: "ChannelStatus") -> None:
+        """Let the log know of rows that the server refused although we had checked them."""
+        new = status.rows_error_count - self._channels.rejected()
+        token = self._committed
+        suspects = [call for call in self._calls if token is not None and call.last <= token]
+        rows = tuple(
+            {"first": call.first.text(self._log_id), "last": call.last.text(self._log_id), "rows": call.rows}
+            for call in suspects
+        ) or ({"last": status.last_error_offset_upper_bound},)
+        self._channels.reject(
+            Rejection(
+                rejected_at=self._clock.now(),
+                sink="snowflake",
+                table=self._table.name,
+                feed_id=suspects[0].feed_id if suspects else "",
+                reason=f"{new} rows refused at or before {status.last_error_offset_upper_bound}: "
+                f"{status.last_error_message}",
+                rows=rows,
+            )
+        )
+        self.rows_rejected += new
+        self._channels.note(status.rows_error_count)
+
+    def _open_channel(self) -> "StreamingIngestChannel":
+        if self._channel is None:
+            raise ChannelInvalid(f"{self._table.name}: its channel is closed")
+        return self._channel
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Turn what the client raises into ours, and count thefts."""
+        try:
+            with translated(self._table.name):
+                yield
+        except ChannelInvalid as error:
+            if _STOLEN in str(error):
+                self._channels.stolen(error)
+            raise
+
+    def flush(self) -> None:
+        """Send what the client holds."""
+        if self._channel is not None:
+            with self._guarded():
+                self._channel.initiate_flush()
+
+    def close(self) -> None:
+        """Let go of the channel, without waiting."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            with translated(self._table.name):
+                channel.close(wait_for_flush=False)
