@@ -9,7 +9,10 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from thirdrail.errors import (
     ChannelInvalid,
@@ -57,6 +60,21 @@ _UNREACHED = {"HttpRetriesExhaustedError", "HttpRetryableClientError", "SfApiInt
 _environment = threading.Lock()
 
 
+def sdk() -> ModuleType:
+    """Give the client's module, which is an extra, told to log errors alone, and to standard error.
+
+    Raises:
+        MissingLibrary: it is not installed.
+    """
+    # Read when it is imported, once.
+    os.environ.setdefault("SS_LOG_TARGET", "stderr")
+    os.environ.setdefault("SS_LOG_LEVEL", "error")
+    try:
+        return import_module("snowflake.ingest.streaming")
+    except ImportError as error:
+        raise MissingLibrary("snowpipe-streaming is not installed", hint=INSTALL) from error
+
+
 def properties(account: Account, *, retry_seconds: float, buffer_ms: int) -> dict[str, str]:
     """Give the client's properties: whose calls end within ``retry_seconds``, and which sends after ``buffer_ms``."""
     total = str(max(1, round(retry_seconds)))
@@ -95,7 +113,6 @@ def connected(account: Account, pipe: str, given: Mapping[str, str]) -> "Streami
     """Give a client of one pipe; blocks until the account has answered.
 
     Raises:
-        MissingLibrary: the client is not installed.
         SnowflakeRefused, SnowflakeUnavailable: see :func:`translated`.
     """
     if not account.private_key_path.is_file():
@@ -103,31 +120,33 @@ def connected(account: Account, pipe: str, given: Mapping[str, str]) -> "Streami
             f"snowflake.private_key_path: there is no file {account.private_key_path}",
             hint="thirdrail snowflake ddl says how to make a key pair",
         )
-    os.environ.setdefault("SS_LOG_TARGET", "stderr")
-    os.environ.setdefault("SS_LOG_LEVEL", "error")
-    try:
-        from snowflake.ingest.streaming import StreamingIngestClient  # noqa: PLC0415 - read after the two above
-    except ImportError as error:
-        raise MissingLibrary("snowpipe-streaming is not installed", hint=INSTALL) from error
     name = f"thirdrail-{pipe.lower()}"
-    with translated(f"pipe {account.database}.{account.schema}.{pipe}"), _trusting(account.ca_file):
-        return StreamingIngestClient(name, account.database, account.schema, pipe, properties=checked(given))
+    with translated(f"pipe {account.database}.{account.schema}.{pipe}"), _reaching(account):
+        return sdk().StreamingIngestClient(name, account.database, account.schema, pipe, properties=checked(given))
 
 
 @contextmanager
-def _trusting(ca_file: str) -> Iterator[None]:
-    """Let a client that is built meanwhile trust certificates of a file; nothing else of the process does."""
+def _reaching(account: Account) -> Iterator[None]:
+    """Let a client that is built meanwhile trust certificates of our own and, on this machine, upload here as well.
+
+    Both are read from the environment while the client is built; nothing else of the process gets to see them.
+    """
+    given = {}
+    if account.ca_file:
+        given["SSL_CERT_FILE"] = account.ca_file
+    if urlsplit(account.url).hostname == "127.0.0.1":
+        given["AWS_ENDPOINT_URL"] = account.url
     with _environment:
-        before = os.environ.get("SSL_CERT_FILE")
-        if ca_file:
-            os.environ["SSL_CERT_FILE"] = ca_file
+        before = {name: os.environ.get(name) for name in given}
+        os.environ.update(given)
         try:
             yield
         finally:
-            if ca_file and before is None:
-                del os.environ["SSL_CERT_FILE"]
-            elif before is not None:
-                os.environ["SSL_CERT_FILE"] = before
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 @contextmanager
@@ -139,11 +158,9 @@ def translated(what: str) -> Iterator[None]:
         SnowflakeUnavailable: no answer, or none within the time for tries.
         ChannelInvalid: everything that is not committed is to be sent again.
     """
-    from snowflake.ingest.streaming import StreamingIngestError  # noqa: PLC0415 - an extra
-
     try:
         yield
-    except StreamingIngestError as error:
+    except sdk().StreamingIngestError as error:
         raise _ours(what, error.error_code.value, error.message) from error
     except TimeoutError as error:
         raise SnowflakeUnavailable(f"{what}: {error}") from error

@@ -64,12 +64,10 @@ class StreamingSink:
         pipe = pipe_name(table.name, default_pipes=self._config.default_pipes)
         channel = channel_name(self._config.deployment, partition)
         key = f"{pipe}/{channel}"
-        held = None
-        if self._exists(pipe, channel):
-            held = self._channel(pipe, channel, None)
-        elif key in self._notes:
+        held = self._channel(pipe, channel, None)
+        if held[1].latest_committed_offset_token is None and key in self._notes:
             raise PositionUnknown(
-                f"{table.name}: channel {channel} of pipe {pipe} is gone: nobody knows which rows the table has",
+                f"{table.name}: channel {channel} of pipe {pipe} was dropped: nobody knows which rows the table has",
                 hint=f"thirdrail snowflake channels forget {key} starts a new one where the other tables are; "
                 "rows of the last seconds before it went may then be there twice",
             )
@@ -87,11 +85,6 @@ class StreamingSink:
             self._clock,
             stuck_seconds=self._config.stuck_seconds,
         )
-
-    def _exists(self, pipe: str, channel: str) -> bool:
-        with translated(f"channel {channel} of pipe {pipe}"):
-            status = self._client(pipe).get_channel_statuses([channel])[channel]
-        return "DOES_NOT_EXIST" not in status.status_code
 
     def _channel(self, pipe: str, channel: str, first: str | None) -> Held:
         """Open a channel, which takes it from whoever has it; a new one begins at a token."""

@@ -71,16 +71,16 @@ class StreamingWriter:
         table: Table,
         log_id: str,
         channels: Channels,
-        held: Held | None,
+        held: Held,
         clock: Clock,
         *,
         stuck_seconds: float,
     ) -> None:
-        """Begin where an open channel is; None for one that does not exist yet."""
+        """Begin where an open channel is; one without a token has just been made."""
         self._table, self._log_id, self._channels, self._clock = table, log_id, channels, clock
         self._stuck_seconds = stuck_seconds
-        self._channel = None if held is None else held[0]
-        self._committed = None if held is None else self._token(held[1])
+        self._channel: StreamingIngestChannel | None = held[0]
+        self._committed = self._token(held[1])
         self._position = None if self._committed is None else self._committed.offset
         self._resume = self._committed
         self._end: Position | None = None
@@ -89,7 +89,7 @@ class StreamingWriter:
         self._moved_at = self._asked_at = clock.monotonic()
         self.rows_sent = self.rows_rejected = self.bytes_sent = 0
         self.trouble = ""
-        if held is not None:
+        if self._committed is not None:
             channels.note(channels.rejected())
 
     def _token(self, status: "ChannelStatus") -> Token | None:
@@ -120,8 +120,7 @@ class StreamingWriter:
     def _begin(self, position: Position) -> None:
         """Make the channel, with a token from its first moment on: one without is one that has lost it."""
         first = Token(position)
-        if self._channel is not None:
-            self.close()
+        self.close()
         self._channel, _ = self._channels.open(first.text(self._log_id))
         self._channels.note(self._channels.rejected())
         self._committed = self._resume = first
@@ -158,14 +157,12 @@ class StreamingWriter:
 
     def _accepted(self, channel: "StreamingIngestChannel", chunk: Chunk, first: Token, last: Token) -> bool:
         """Hand one call to the client; False while it holds too much, of which nothing was taken."""
-        from snowflake.ingest.streaming import StreamingIngestError  # noqa: PLC0415 - an extra
-
         try:
             with self._guarded():
                 channel.append_rows(chunk.lines, first.text(self._log_id), last.text(self._log_id))
         except SinkError as error:
-            cause = error.__cause__
-            if isinstance(cause, StreamingIngestError) and cause.error_code.value in _SATURATED:
+            code = getattr(error.__cause__, "error_code", None)
+            if code is not None and code.value in _SATURATED:
                 return False
             raise
         return True
@@ -230,14 +227,14 @@ class StreamingWriter:
         rows = tuple(
             {"first": call.first.text(self._log_id), "last": call.last.text(self._log_id), "rows": call.rows}
             for call in suspects
-        ) or ({"last": status.last_error_offset_upper_bound},)
+        ) or ({"last": status.last_error_offset_token_upper_bound},)
         self._channels.reject(
             Rejection(
                 rejected_at=self._clock.now(),
                 sink="snowflake",
                 table=self._table.name,
                 feed_id=suspects[0].feed_id if suspects else "",
-                reason=f"{new} rows refused at or before {status.last_error_offset_upper_bound}: "
+                reason=f"{new} rows refused at or before {status.last_error_offset_token_upper_bound}: "
                 f"{status.last_error_message}",
                 rows=rows,
             )
