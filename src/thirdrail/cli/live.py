@@ -64,7 +64,7 @@ def run(
     """
     config = _with_interval(load(config_path), commit_interval)
     feeds = polled(config, _names(feed_ids), environment=os.environ)
-    return _run(data, config, feeds, LIVE, _seconds(for_))
+    return keep_tables(data, config, feeds, LIVE, _seconds(for_))
 
 
 @click.command()
@@ -108,9 +108,9 @@ def demo(
     if foreign := [feed.id for feed in feeds if feed.id not in SERVED]:
         raise UsageError(f"the simulated city does not serve {', '.join(foreign)}", hint=f"it has {', '.join(SERVED)}")
     seconds = _seconds(for_)
-    with _city(seed, faults) as address:
+    with city_process(seed, faults) as address:
         click.echo(f"a simulated New York (seed {seed}) is served at {address}")
-        return _run(data, config, tuple(_rebased(feed, address) for feed in feeds), SIMULATED, seconds)
+        return keep_tables(data, config, tuple(rebased(feed, address) for feed in feeds), SIMULATED, seconds)
 
 
 @click.command()
@@ -148,7 +148,7 @@ def city(
             click.echo(f"  {feed_id:22s} {server.url_of(feed_id)}")
         sys.stdout.flush()
         if until_eof:
-            threading.Thread(target=_wait_for_eof, args=(stopping,), daemon=True).start()
+            stop_at_eof(stopping)
         began = int(server.now())
         stopping.wait()
         ended = int(server.now())
@@ -180,12 +180,18 @@ def fault_rates(text: str | None) -> dict[str, float]:
     return found
 
 
-def _wait_for_eof(stopping: Stopping) -> None:
-    sys.stdin.read()
-    stopping.set()
+def stop_at_eof(stopping: Stopping) -> None:
+    """Let the end of standard input ask to stop: whoever began this process has gone."""
+
+    def wait() -> None:
+        sys.stdin.read()
+        stopping.set()
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
-def _run(data: Path, config: Config, feeds: tuple[Feed, ...], kind: str, seconds: float | None) -> int:
+def keep_tables(data: Path, config: Config, feeds: tuple[Feed, ...], kind: str, seconds: float | None) -> int:
+    """Keep tables of feeds until Ctrl-C, or so many seconds; give the exit code."""
     clock = SystemClock()
     with (
         asked_to_stop(STOPPING) as stopping,
@@ -236,7 +242,7 @@ def program_name() -> str:
 
 
 @contextmanager
-def _city(seed: int, faults: str | None) -> Iterator[str]:
+def city_process(seed: int, faults: str | None) -> Iterator[str]:
     """Give the address of a city in a process of its own, which ends with this one, however it ends."""
     fault_rates(faults)
     command = [sys.executable, "-m", "thirdrail", "city", "--seed", str(seed), "--until-eof"]
@@ -265,7 +271,7 @@ def _address(process: "subprocess.Popen[str]") -> str:
     return line
 
 
-def _rebased(feed: Feed, address: str) -> Feed:
+def rebased(feed: Feed, address: str) -> Feed:
     """Give the feed at another address, its path unchanged."""
     path = feed.url.split("//", 1)[1].split("/", 1)[1]
     return msgspec.structs.replace(feed, url=f"{address}/{path}")

@@ -161,7 +161,12 @@ def sql(query: str | None, form: str, data: Path) -> int:
         hint = f'thirdrail sql "{EXAMPLE_QUERY}"; `thirdrail tables` lists what there is'
         raise UsageError("no query was given", hint=hint)
     folder = app.DataFolder.existing(data)
-    result = open_warehouse(open_catalog(folder.path, create=False)).sql(query)
+    print_result(open_warehouse(open_catalog(folder.path, create=False)).sql(query), form)
+    return 0
+
+
+def print_result(result: pa.Table, form: str) -> None:
+    """Print what a query gave: ``table``, ``csv`` or ``json``."""
     if form == "json":
         names = _distinct(result.column_names)
         print_json([dict(zip(names, row, strict=True)) for row in _rows(result)])
@@ -171,7 +176,6 @@ def sql(query: str | None, form: str, data: Path) -> int:
         writer.writerows([_text(value) for value in row] for row in _rows(result))
     else:
         _show_result(result)
-    return 0
 
 
 def _rows(result: pa.Table) -> Iterator[tuple[object, ...]]:

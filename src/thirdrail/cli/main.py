@@ -11,6 +11,7 @@ from thirdrail.cli.captures import captures
 from thirdrail.cli.catalog import catalog
 from thirdrail.cli.configuration import config
 from thirdrail.cli.dbt import dbt
+from thirdrail.cli.emulator import emulator
 from thirdrail.cli.feeds import feeds
 from thirdrail.cli.ingest import replay
 from thirdrail.cli.live import city, demo
@@ -19,6 +20,7 @@ from thirdrail.cli.look import audit, sql, tables
 from thirdrail.cli.maintain import maintain
 from thirdrail.cli.quarantine import quarantine
 from thirdrail.cli.rebuild import rebuild
+from thirdrail.cli.rehearse import rehearse
 from thirdrail.cli.relocate import relocate
 from thirdrail.cli.snowflake import snowflake
 from thirdrail.cli.status import status
@@ -52,6 +54,8 @@ for command in (
     quarantine,
     config,
     city,
+    emulator,
+    rehearse,
 ):
     commands.add_command(command)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 
@@ -35,6 +36,7 @@ CREATE TABLE IF NOT EXISTS refused (
     id INTEGER PRIMARY KEY AUTOINCREMENT, tbl TEXT NOT NULL, pipe TEXT, channel TEXT, end_token TEXT,
     reason TEXT NOT NULL, payload BLOB NOT NULL);
 """
+TABLES = "tables.json"
 CHANNEL = "_channel"
 """A column that every committed row has besides its table's: the channel that brought it."""
 
@@ -95,6 +97,7 @@ class Storage:
         self._judges = {name: Judge(name, columns) for name, columns in tables.items()}
         self._now_ms = now_ms
         (folder / "tables").mkdir(parents=True, exist_ok=True)
+        (folder / TABLES).write_bytes(msgspec.json.encode(tables))
         self._lock = threading.RLock()
         self._db = sqlite3.connect(folder / "emulator.sqlite", isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")

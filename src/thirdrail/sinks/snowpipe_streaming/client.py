@@ -5,6 +5,7 @@ output, it refuses rows when the process has taken up nine tenths of its own add
 property whose name it does not know.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -69,6 +70,8 @@ def sdk() -> ModuleType:
     # Read when it is imported, once.
     os.environ.setdefault("SS_LOG_TARGET", "stderr")
     os.environ.setdefault("SS_LOG_LEVEL", "error")
+    # It says so as an error when a channel is opened again, which is what we do after every error.
+    logging.getLogger("snowflake.ingest.streaming").setLevel(logging.CRITICAL)
     try:
         return import_module("snowflake.ingest.streaming")
     except ImportError as error:

@@ -12,6 +12,7 @@ from thirdrail.errors import ChannelInvalid, ChannelStuck, PositionGap, SinkErro
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position, Rejection, Span
 from thirdrail.model.tables import Table
+from thirdrail.sinks.snowflake.types import unfit
 from thirdrail.sinks.snowpipe_streaming.client import translated
 from thirdrail.sinks.snowpipe_streaming.lines import Chunk, chunks
 from thirdrail.sinks.snowpipe_streaming.tokens import Token, after, in_order, parsed, token_of
@@ -61,6 +62,11 @@ class _Call(NamedTuple):
     last: Token
     rows: int
     feed_id: str
+
+
+def _told(row: dict[str, object]) -> dict[str, object]:
+    """Give a row as a record of the log holds it: what JSON does not know as text."""
+    return {name: value if isinstance(value, str | int | None) else repr(value) for name, value in row.items()}
 
 
 class StreamingWriter:
@@ -130,6 +136,7 @@ class StreamingWriter:
         frame = in_order(self._table, rows, offsets)
         if self._resume is not None:
             frame = after(frame, self._resume)
+        frame = self._fit(frame)
         if frame.is_empty():
             return None
         if not self._spans:
@@ -139,6 +146,26 @@ class StreamingWriter:
             self._append(frame, chunk, last)
         self._resume = None  # what comes is above all of this
         return Token(span.end)
+
+    def _fit(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Give the rows that Snowflake will take as they are; of the others the log is told, whole."""
+        names = self._table.names()
+        bad = pl.Series(unfit(self._table, frame.select(names).to_arrow().cast(self._table.arrow_schema)))
+        if not bad.any():
+            return frame
+        refused = frame.filter(bad)
+        self._channels.reject(
+            Rejection(
+                rejected_at=self._clock.now(),
+                sink="snowflake",
+                table=self._table.name,
+                feed_id=refused["feed_id"][0],
+                reason="a value that Snowflake would refuse or alter: too long, no text, or out of its range",
+                rows=tuple(_told(row) for row in refused.select(names).to_dicts()),
+            )
+        )
+        self.rows_rejected += len(refused)
+        return frame.filter(~bad)
 
     def _append(self, frame: pl.DataFrame, chunk: Chunk, last: Token) -> None:
         place = chunk.last - len(chunk.lines) + 1
