@@ -33,6 +33,7 @@
         ├── ChannelOwnedElsewhere   another process takes the same channels again and again
         ├── ChannelStuck            a channel says SUCCESS and does not move (REOPEN)
         ├── SchemaMismatch          the table's columns are not the declared ones
+        ├── ChannelInUse            a channel that somebody writes, or whose token is needed, is not dropped
         └── CatalogUnavailable      the catalog does not answer (RETRY)
 
 ``remedy`` tells the pipeline what to do, ``hint`` tells a person. Messages say what was expected,
@@ -213,6 +214,10 @@ class SchemaMismatch(SinkError):
 
 class TableUnreadable(SinkError):
     """Another engine has changed a table in a way that is not read here."""
+
+
+class ChannelInUse(SinkError):
+    """A channel that somebody writes, or whose token is needed, is not dropped."""
 
 
 class CatalogUnavailable(SinkError):

@@ -75,7 +75,7 @@ def status(path: Path, config: Config, clock: Clock) -> Status:
         return Status(
             data=str(path),
             kind=folder.kind,
-            writer=_writer(folder.spool / "append.lock"),
+            writer=writer_of(folder.spool),
             lag=log.count(PARTITION, position),
             end=end,
             freshness_s=None if newest is None else (now - newest) / 1e6,
@@ -99,10 +99,10 @@ def _pinned_or_none(folder: DataFolder, place: int) -> PinnedTable | None:
         return None
 
 
-def _writer(lock: Path) -> str | None:
-    """Give what the holder of the append lock wrote into it; None when nobody holds it."""
+def writer_of(spool: Path) -> str | None:
+    """Give what the holder of a log's append lock wrote into it; None when nobody holds it."""
     try:
-        descriptor = os.open(lock, os.O_RDONLY)
+        descriptor = os.open(spool / "append.lock", os.O_RDONLY)
     except FileNotFoundError:
         return None
     try:

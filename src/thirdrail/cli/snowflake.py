@@ -6,12 +6,18 @@ from pathlib import Path
 
 import click
 
-from thirdrail.cli.options import config_option
-from thirdrail.cli.output import print_json
+from thirdrail.app.channels import Channels
+from thirdrail.cli.options import config_option, data_option, json_option
+from thirdrail.cli.output import count, print_json, show
 from thirdrail.config import load
 from thirdrail.errors import NoInput, UsageError
+from thirdrail.observe.clock import SystemClock
+from thirdrail.sinks.snowflake.account import account_of
+from thirdrail.sinks.snowflake.channel_states import NO_CHANNEL, ChannelState
 from thirdrail.sinks.snowflake.ddl import ddl as ddl_of
 from thirdrail.sinks.snowflake.ddl import described
+from thirdrail.sinks.snowflake.doctor import Doctor, examined
+from thirdrail.sinks.snowflake.examination import ICEBERG_STREAMING, Step, redacted
 from thirdrail.sinks.snowflake.statements import Names, names_of
 from thirdrail.sinks.snowflake.upgrade import read_old, upgrade
 
@@ -96,3 +102,129 @@ def _key(path: Path) -> str:
             hint="openssl rsa -in thirdrail_key.p8 -pubout -out thirdrail_key.pub; never give the private one",
         )
     return "".join(line.strip() for line in lines[1:-1])
+
+
+@snowflake.command()
+@config_option
+@json_option
+@click.option("--record", type=click.Path(path_type=Path), metavar="FILE", help="Write a report without names or keys.")
+@click.option("--patience", "patience_s", default=60.0, show_default=True, metavar="S", help="Wait for the commit.")
+def doctor(config_path: Path | None, record: Path | None, patience_s: float, *, as_json: bool) -> int:
+    """Walk from the key to a committed row, and name what is at fault, with the SQL that mends it.
+
+    Writes one row into THIRDRAIL_DOCTOR. ENABLE_ICEBERG_STREAMING is not looked for: it is a property of the older
+    streaming SDK's client, not an option of a table.
+    """
+    clock, config = SystemClock(), load(config_path).snowflake
+    account = account_of(config, os.environ)
+    examiner = Doctor(account, config, names_of(config, os.environ), clock, patience_s=patience_s)
+    found = examined(examiner, clock, lambda step: None if as_json else _say(step))
+    if record is not None:
+        record.write_bytes(redacted(found, account))
+        click.echo(f"{record}: no names, no keys; it may be shown to anybody", err=True)
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(ICEBERG_STREAMING)
+    return 0 if found.is_well else 1
+
+
+def _say(step: Step) -> None:
+    mark = {True: "ok", False: "FAULT", None: "-"}[step.ok]
+    click.echo(f"{mark:<6}{step.step:<9}{step.found}")
+    for line in step.fix.splitlines():
+        click.echo(f"{'':<15}{line}")
+
+
+@snowflake.command()
+@data_option
+@config_option
+@json_option
+def status(data: Path, config_path: Path | None, *, as_json: bool) -> int:
+    """Say how every table's channel is: committed token, rows, refused rows, lag behind the log.
+
+    1 when a channel is in another state than SUCCESS, or rows were refused.
+    """
+    return _show_states(Channels(data, load(config_path), SystemClock()).states(), as_json=as_json)
+
+
+def _show_states(found: list[ChannelState], *, as_json: bool) -> int:
+    if as_json:
+        print_json(found)
+    else:
+        show(
+            ("table", "partition", "channel", "status", "committed", "rows", "refused", "lag", "last error"),
+            [
+                (
+                    each.table,
+                    each.partition,
+                    each.key,
+                    "no channel yet" if each.status == NO_CHANNEL else each.status,
+                    each.token or "",
+                    count(each.rows_inserted),
+                    count(each.rows_refused),
+                    count(each.lag),
+                    each.last_error,
+                )
+                for each in found
+            ],
+            right=["rows", "refused", "lag"],
+            prose=["last error"],
+            spare=("last error", "partition", "channel"),
+        )
+    return 1 if any((each.exists and each.status != "SUCCESS") or each.rows_refused for each in found) else 0
+
+
+@snowflake.group()
+def channels() -> None:
+    """List, drop, restore and forget channels."""
+
+
+@channels.command("list")
+@data_option
+@config_option
+@click.option("--deployment", default="", metavar="NAME", help="Of another installation.")
+@json_option
+def list_(data: Path, config_path: Path | None, deployment: str, *, as_json: bool) -> int:
+    """List the channels that there are (PIPE/CHANNEL)."""
+    found = Channels(data, load(config_path), SystemClock(), deployment=deployment).states()
+    _show_states([each for each in found if each.exists], as_json=as_json)
+    return 0
+
+
+@channels.command("drop")
+@click.argument("name", metavar="PIPE/CHANNEL")
+@data_option
+@config_option
+@click.option("--deployment", default="", metavar="NAME", help="Of another installation.")
+def drop_(name: str, data: Path, config_path: Path | None, deployment: str) -> int:
+    """Drop a channel that nobody uses; refuses while it moves, or while its token is needed."""
+    state = Channels(data, load(config_path), SystemClock(), deployment=deployment).drop(name)
+    click.echo(f"{name}: dropped; its token was {state.token}")
+    return 0
+
+
+@channels.command()
+@click.argument("name", metavar="PIPE/CHANNEL")
+@data_option
+@config_option
+def forget(name: str, data: Path, config_path: Path | None) -> int:
+    """Let the data folder forget a channel that is gone: `run` begins a new one where the other tables are.
+
+    Rows of the last seconds before it went may then be in its table twice.
+    """
+    Channels(data, load(config_path), SystemClock()).forget(name)
+    click.echo(f"{name}: forgotten")
+    return 0
+
+
+@channels.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@data_option
+@config_option
+def restore(file: Path, data: Path, config_path: Path | None) -> int:
+    """Give channels of pipes that were replaced the tokens that `snowflake status --json` wrote into FILE."""
+    found = Channels(data, load(config_path), SystemClock()).restore(file)
+    rows = [(each.channel, each.was, each.now or "", "as before" if each.is_done else "DIFFERS") for each in found]
+    show(("channel", "was", "is", ""), rows)
+    return 0 if all(each.is_done for each in found) else 1

@@ -14,6 +14,7 @@ import polars as pl
 from msgspec import Meta
 
 from thirdrail.model.tables import TABLES
+from thirdrail.model.tables.doctor import DOCTOR
 
 _INT = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 _LONG = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -43,8 +44,11 @@ Columns = Mapping[str, Column]
 
 
 def our_tables() -> dict[str, dict[str, Column]]:
-    """Give the tables of Third Rail."""
-    return {table.name: {each.name: Column(each.type, each.required) for each in table.columns} for table in TABLES}
+    """Give the tables of Third Rail, and the scratch table of its doctor."""
+    return {
+        table.name: {each.name: Column(each.type, each.required) for each in table.columns}
+        for table in (*TABLES, DOCTOR)
+    }
 
 
 class Refused(NamedTuple):

@@ -26,7 +26,8 @@ rather than load rows twice, so hand them over:
   3. run this script
   4. thirdrail snowflake channels restore before.json   -- opens each channel with the token that it had
   5. start `run` of the new version
-No account has confirmed here that a first token given at opening is kept; `channels restore` reads it back and says."""
+No account has confirmed here that a first token given at opening is kept; `channels restore` reads it back and says.
+Snowflake documents SYSTEM$SNOWPIPE_STREAMING_UPDATE_CHANNEL_OFFSET_TOKEN(table, channel, token) for the same end."""
 
 
 class OldColumn(msgspec.Struct, frozen=True):
