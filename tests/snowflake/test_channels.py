@@ -151,12 +151,12 @@ def test_tokens_survive_the_replacement_of_a_pipe(
 
     assert done.code == 0, done
     assert done.out.count("as before") == 2
-    states = _channels(tmp_path, config).states()
-    assert (_state(states, "alerts").token, _state(states, "feed_messages").token) == ("log/9+3.0.w", "log/9")
+    found = [emulator.storage.channel(pipe, CHANNEL) for pipe in ("ALERTS_PIPE", "FEED_MESSAGES_PIPE")]
+    assert [each.token for each in found if each] == ["log/9+3.0.w", "log/9"]
 
 
 def test_a_channel_that_went_on_meanwhile_keeps_its_token_and_is_named(
-    tmp_path: Path, config: Config, config_file: Path
+    tmp_path: Path, config: Config, config_file: Path, emulator: EmulatorServer
 ) -> None:
     place = ["--config", str(config_file), "--data", str(tmp_path / "none")]
     _send(config, "alerts", "log/9")
@@ -168,7 +168,9 @@ def test_a_channel_that_went_on_meanwhile_keeps_its_token_and_is_named(
 
     assert done.code == 1
     assert "DIFFERS" in done.out
-    assert _state(_channels(tmp_path, config).states(), "alerts").token == "log/12"
+    alerts = emulator.storage.channel("ALERTS_PIPE", CHANNEL)
+    assert alerts is not None
+    assert alerts.token == "log/12"
 
 
 def test_a_file_that_is_no_list_of_channels_is_refused(tmp_path: Path, config: Config) -> None:

@@ -11,7 +11,8 @@ from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.config import Config
 from thirdrail.errors import ChannelInUse, NoDataYet, NoInput, UsageError
 from thirdrail.model.ports import Clock
-from thirdrail.sinks.snowflake.account import account_of
+from thirdrail.model.tables import TABLES
+from thirdrail.sinks.snowflake.account import account_of, pipe_name
 from thirdrail.sinks.snowflake.channel_states import (
     ChannelState,
     Connect,
@@ -71,7 +72,7 @@ class Channels:
             UsageError: there is none of this name.
         """
         self._refuse_while_running()
-        state = next((each for each in states(self._connect, self._wanted) if each.key == key and each.exists), None)
+        state = self._existing(key)
         if state is None:
             raise UsageError(f"there is no channel {key}", hint="thirdrail snowflake channels list names them")
         refuse_if_used(self._connect, self._wanted, state, self._clock)
@@ -91,7 +92,7 @@ class Channels:
         notes = None if self._folder is None else ChannelNotes(self._folder.path / NOTES)
         if notes is None or key not in notes:
             raise UsageError(f"the data folder knows of no channel {key}")
-        if any(each.key == key and each.exists for each in states(self._connect, self._wanted)):
+        if self._existing(key) is not None:
             raise ChannelInUse(f"{key} is there; only a channel that is gone can be forgotten")
         notes.forget(key)
 
@@ -106,7 +107,8 @@ class Channels:
         """
         self._refuse_while_running()
         before = _read_states(file)
-        now = {each.key: each for each in states(self._connect, self._wanted)}
+        tables = [state.table for state in before if state.token is not None]
+        now = {each.key: each for each in states(self._connect, self._wanted, tables)}
         found = []
         for state in before:
             if state.token is None:
@@ -117,6 +119,15 @@ class Channels:
                 token = reopen(self._connect, state)
             found.append(Restored(state.key, state.token, token, token == state.token))
         return found
+
+    def _existing(self, key: str) -> ChannelState | None:
+        """Give the channel of that name; None when there is none."""
+        pipe = key.partition("/")[0].upper()
+        default = self._wanted.default_pipes
+        tables = [table.name for table in TABLES if pipe_name(table.name, default_pipes=default) == pipe]
+        return next(
+            (each for each in states(self._connect, self._wanted, tables) if each.key == key and each.exists), None
+        )
 
     def _refuse_while_running(self) -> None:
         writer = None if self._folder is None else writer_of(self._folder.spool)

@@ -119,6 +119,10 @@ def doctor(config_path: Path | None, record: Path | None, patience_s: float, *, 
     account = account_of(config, os.environ)
     examiner = Doctor(account, config, names_of(config, os.environ), clock, patience_s=patience_s)
     found = examined(examiner, clock, lambda step: None if as_json else _say(step))
+    if config.ingestion_method == "snowpipe":
+        click.echo(
+            "(method snowpipe: key, token and host are the same; its stage and file pipes were not tried)", err=True
+        )
     if record is not None:
         record.write_bytes(redacted(found, account))
         click.echo(f"{record}: no names, no keys; it may be shown to anybody", err=True)

@@ -67,7 +67,7 @@ def states(connect: Connect, wanted: Wanted, tables: Iterable[str] | None = None
     Raises:
         SnowflakeUnavailable: nobody answers.
     """
-    names = tuple(tables or (table.name for table in TABLES))
+    names = tuple(dict.fromkeys((table.name for table in TABLES) if tables is None else tables))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         found = pool.map(lambda name: _of_table(connect, name, wanted), names)
         return [state for each in found for state in each]

@@ -9,13 +9,13 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from thirdrail.config import SnowflakeConfig
-from thirdrail.errors import ThirdRailError
+from thirdrail.errors import SinkError, ThirdRailError
 from thirdrail.model.ports import Clock
 from thirdrail.model.tables import TABLES
 from thirdrail.model.tables.doctor import DOCTOR
 from thirdrail.sinks.snowflake.access_sql import pipe_grants, table_grants
 from thirdrail.sinks.snowflake.account import Account, pipe_name
-from thirdrail.sinks.snowflake.examination import Examination, Step
+from thirdrail.sinks.snowflake.examination import Examination, Step, client_version
 from thirdrail.sinks.snowflake.key_pair import KeyPair, read_key, signed_jwt
 from thirdrail.sinks.snowflake.plain_calls import Answer, NoAnswer, ask
 from thirdrail.sinks.snowflake.statements import Names, Statement
@@ -32,6 +32,7 @@ MOST_SKEW_S = 60
 
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 _US = 1_000_000
+_REPORT = "ask Snowflake with this text, or us with what `doctor --record FILE` writes"
 
 
 class AtFault(Exception):
@@ -89,6 +90,8 @@ class Doctor:
             step.found, step.ok = check(), True
         except AtFault as fault:
             step.found, step.fix, step.ok = str(fault), fault.fix, False
+        except SinkError as error:
+            step.found, step.fix, step.ok = str(error), _REPORT, False
         except ThirdRailError as error:
             step.found, step.fix, step.ok = str(error), error.hint, False
         step.seconds = round(self._clock.monotonic() - started, 3)
@@ -264,6 +267,7 @@ def examined(doctor: Doctor, clock: Clock, said: Callable[[Step], None]) -> Exam
         steps.append(step)
     return Examination(
         made_at_us=clock.now(),
+        client=client_version(),
         is_well=all(step.ok for step in steps),
         commit_seconds=doctor.commit_seconds,
         steps=steps,

@@ -31,13 +31,21 @@ class Examination(msgspec.Struct, kw_only=True):
 
     made_at_us: int
     thirdrail: str = __version__
-    client: str = metadata.version(CLIENT)
+    client: str = ""
     python: str = platform.python_version()
     system: str = f"{platform.system()} {platform.machine()}"
     is_well: bool = False
     commit_seconds: float | None = None
     steps: list[Step] = []
     note: str = ICEBERG_STREAMING
+
+
+def client_version() -> str:
+    """Give the version of the official client; empty when it is not installed."""
+    try:
+        return metadata.version(CLIENT)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def redacted(found: Examination, account: Account) -> bytes:
