@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -247,3 +248,13 @@ def test_the_views_give_the_right_numbers_over_inserted_rows(cursor: SnowflakeCu
     assert ages[0][1] - ages[1][1] == 70 * 60
     delays = cursor.execute("SELECT COUNT(*) FROM THIRDRAIL_DELAYS").fetchone()  # type: ignore[union-attr]
     assert delays == (4,)
+
+
+def test_tables_of_every_switch_are_parsed_as_well() -> None:
+    names = replace(names_of(SnowflakeConfig(), {}, {"external_volume": "vol"}), partitioned=True, default_pipes=True)
+    tables = [each for each in statements(names) if each.startswith("CREATE ICEBERG TABLE")]
+    assert len(tables) == len(SNOWFLAKE_TABLES)
+    for statement in tables:
+        made = sqlglot.parse_one(statement, read="snowflake")
+        assert isinstance(made, exp.Create), statement
+        assert made.find(exp.PartitionedByProperty) or "THIRDRAIL_DOCTOR" in statement

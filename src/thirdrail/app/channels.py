@@ -11,7 +11,7 @@ from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.config import Config
 from thirdrail.errors import ChannelInUse, NoDataYet, NoInput, UsageError
 from thirdrail.model.ports import Clock
-from thirdrail.model.tables import TABLES
+from thirdrail.model.tables import FEED_MESSAGES, TABLES
 from thirdrail.sinks.snowflake.account import account_of, pipe_name
 from thirdrail.sinks.snowflake.channel_states import (
     ChannelState,
@@ -51,15 +51,19 @@ class Channels:
         self._wanted = Wanted(deployment or self._ours, (PARTITION,), config.snowflake.default_pipes)
 
     def states(self) -> list[ChannelState]:
-        """Give every table's channel, with its lag behind the log when the data folder is here."""
+        """Give every table's channel, with its lag behind the log when the data folder is here.
+
+        A quiet table is as far as ``feed_messages``, which is written last.
+        """
         found = states(self._connect, self._wanted)
         if self._folder is None or self._wanted.deployment != self._ours:
             return found
         log = Spool.open(self._folder.spool, self._clock, writable=False)
         try:
-            for state in found:
-                if state.position is not None and (state.token or "").startswith(f"{log.log_id}/"):
-                    state.lag = log.count(state.partition, state.position)
+            mine = [each for each in found if (each.token or "").startswith(f"{log.log_id}/")]
+            passed = max((each.position or 0 for each in mine if each.table == FEED_MESSAGES.name), default=0)
+            for state in mine:
+                state.lag = log.count(state.partition, max(state.position or 0, passed))
         finally:
             log.close()
         return found

@@ -21,8 +21,9 @@ _COLUMN = re.compile(r"^ {4}(\w+) (.+?)( NOT NULL)? COMMENT '", re.MULTILINE)
 _HAND_OVER = """The column list of a pipe cannot be altered: the pipe is replaced, and that makes it another pipe. Its
 channels, their offset tokens, its load history and its grants are gone. Third Rail refuses to go on without tokens
 rather than load rows twice, so hand them over:
-  1. stop `run` (Ctrl-C, or `./deploy.sh stop`): it waits until all that was sent is committed or loaded
-  2. thirdrail snowflake status --json > before.json    -- through the OLD pipes
+  1. stop `run` (Ctrl-C, or `./deploy.sh stop`)
+  2. thirdrail snowflake status --json > before.json    -- through the OLD pipes; again after a minute, until it is the
+     same as before: what was sent is then committed
   3. run this script
   4. thirdrail snowflake channels restore before.json   -- opens each channel with the token that it had
   5. start `run` of the new version
