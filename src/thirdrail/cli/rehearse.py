@@ -76,10 +76,11 @@ def _rehearsed(
         # Opened once more, as after a restart: what was on its way is settled or sent again.
         with app.writing(tables, config, SystemClock(), kinds=(SIMULATED,)) as work:
             work.drain(app.Totals())
-    return _compared(tables, stand_in)
+    return compared_folders(tables, stand_in)
 
 
-def _compared(tables: Path, stand_in: Path) -> list[Sameness]:
+def compared_folders(tables: Path, stand_in: Path) -> list[Sameness]:
+    """Compare the tables of a data folder with those of an emulator's."""
     from thirdrail.emulator.looking import query  # noqa: PLC0415 - wants libraries of an extra
 
     folder = app.DataFolder.existing(tables)

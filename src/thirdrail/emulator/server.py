@@ -60,7 +60,6 @@ class EmulatorServer:
             limits or Limits(),
             is_file_mode=is_file_mode,
         )
-        self._loop = asyncio.new_event_loop()
         self._stopping = threading.Event()
         self._failed: BaseException | None = None
         self._ready = threading.Event()
@@ -127,7 +126,7 @@ class EmulatorServer:
 
     def _serve(self) -> None:
         try:
-            self._loop.run_until_complete(self._listen())
+            asyncio.run(self._listen())
         except OSError as error:
             self._failed = error
             self._ready.set()
@@ -146,6 +145,7 @@ class EmulatorServer:
         self._ready.set()
         await asyncio.to_thread(self._stopping.wait)
         await runner.cleanup()
+        await asyncio.sleep(_TICK_S)  # TLS connections end a moment after they are closed
 
     def _commit(self) -> None:
         decompressor = zstandard.ZstdDecompressor()

@@ -1,0 +1,285 @@
+"""The sink against the official client and the emulator: positions, thefts, drops, refusals, silence."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pyarrow as pa
+import pytest
+
+from tests.faults.process import eventually
+from tests.snowpipe_streaming.rig import EVENTS, PIPE, Rig, deliver, emulated, pairs, rows, settle
+from thirdrail.emulator.faults import Fault
+from thirdrail.emulator.server import EmulatorServer
+from thirdrail.errors import (
+    ChannelInvalid,
+    ConfigError,
+    PositionGap,
+    PositionUnknown,
+    SnowflakeRefused,
+    SnowflakeUnavailable,
+)
+from thirdrail.model.records import Span
+from thirdrail.sinks.snowflake.account import account_of
+from thirdrail.sinks.snowpipe_streaming import writer as module
+from thirdrail.sinks.snowpipe_streaming.client import checked, connected, properties
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[EmulatorServer]:
+    with emulated(tmp_path / "emulator") as server:
+        yield server
+
+
+@pytest.fixture
+def rig(tmp_path: Path, emulator: EmulatorServer) -> Rig:
+    return Rig(tmp_path, emulator)
+
+
+def test_a_new_channel_begins_where_it_is_told_and_a_new_writer_goes_on(rig: Rig) -> None:
+    writer = rig.open()
+    assert writer.position is None
+    writer.submit(rows(Span(3, 3)), Span(3, 3))
+    assert writer.position == 3
+    writer.submit(rows(Span(3, 60)), Span(3, 60))
+    settle(writer, 60)
+    writer.close()
+
+    again = rig.open()
+    assert again.position == 60
+    again.submit(rows(Span(40, 75)), Span(40, 75))
+    settle(again, 75)
+    assert rig.found() == pairs(3, 75)
+
+
+def test_what_was_accepted_is_no_position_until_it_is_committed(rig: Rig) -> None:
+    rig.emulator.storage.commit_delay_s = 1.5
+    writer = rig.open()
+    writer.submit(rows(Span(0, 0)), Span(0, 0))
+    writer.submit(rows(Span(0, 50)), Span(0, 50))
+    eventually(lambda: rig.emulator.storage.channel(PIPE, rig.channel).row_seq, 10, "the rows are accepted")
+    assert writer.settle() == 0
+    settle(writer, 50)
+    assert rig.found() == pairs(0, 50)
+
+
+def test_empty_spans_move_the_position_behind_rows_only_when_those_are_committed(rig: Rig) -> None:
+    rig.emulator.faults.is_frozen = True
+    writer = rig.open()
+    writer.submit(rows(Span(0, 0)), Span(0, 0))
+    writer.submit(rows(Span(0, 1)), Span(0, 1))  # offset 0 has no rows
+    assert writer.position == 1
+    writer.submit(rows(Span(1, 9)), Span(1, 9))
+    writer.submit(EVENTS.arrow_schema.empty_table(), Span(9, 20))
+    assert writer.settle() == 1
+    rig.emulator.faults.is_frozen = False
+    settle(writer, 20)
+
+
+def test_a_gap_is_refused(rig: Rig) -> None:
+    writer = rig.open()
+    writer.submit(rows(Span(0, 0)), Span(0, 0))
+    writer.submit(rows(Span(0, 5)), Span(0, 5))
+    with pytest.raises(PositionGap, match="offsets 5 to 7"):
+        writer.submit(rows(Span(8, 10)), Span(8, 10))
+
+
+def test_rows_are_resumed_inside_a_capture_whatever_the_cut(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = module.chunks
+    for cut in (1, 3, 2, 50):
+        monkeypatch.setattr(module, "chunks", lambda frame, cut=cut: real(frame, chunk_rows=cut))
+        writer = rig.open()
+        if writer.position is None:
+            writer.submit(rows(Span(0, 0)), Span(0, 0))
+        before = rig.emulator.storage.channel(PIPE, rig.channel).row_seq
+        start = writer.position or 0
+        writer.submit(rows(Span(start, start + 30)), Span(start, start + 30))
+        eventually(
+            lambda before=before: rig.emulator.storage.channel(PIPE, rig.channel).row_seq > before,
+            10,
+            "some is accepted",
+        )
+        writer.close()  # whatever was not sent yet is thrown away
+    writer = rig.open()
+    writer.submit(rows(Span(writer.position or 0, 130)), Span(writer.position or 0, 130))
+    settle(writer, 130)
+    assert rig.found() == pairs(0, 130)
+
+
+def test_a_stolen_channel_is_taken_back_and_nothing_is_twice(tmp_path: Path, rig: Rig) -> None:
+    first = rig.open()
+    first.submit(rows(Span(0, 0)), Span(0, 0))
+    first.submit(rows(Span(0, 20)), Span(0, 20))
+    settle(first, 20)
+    other = Rig(tmp_path, rig.emulator)
+    second = other.open()
+
+    def goes_on(end: int = 21) -> None:
+        while end < 60:
+            first.submit(rows(Span(end - 1, end)), Span(end - 1, end))
+            first.settle()
+            end += 1
+            time.sleep(0.1)
+
+    with pytest.raises(ChannelInvalid):
+        goes_on()
+    second.submit(rows(Span(20, 60)), Span(20, 60))
+    settle(second, 60)
+    assert rig.found() == pairs(0, 60)
+
+
+def test_a_dropped_channel_stops_the_sink_and_does_not_fill_its_table_again(rig: Rig) -> None:
+    writer = rig.open()
+    writer.submit(rows(Span(0, 0)), Span(0, 0))
+    writer.submit(rows(Span(0, 20)), Span(0, 20))
+    settle(writer, 20)
+    writer.close()
+    rig.emulator.storage.drop(PIPE, rig.channel)
+
+    for _ in range(2):
+        with pytest.raises(PositionUnknown, match=r"was dropped") as error:
+            rig.open()
+    assert "channels forget" in error.value.hint
+    assert rig.found() == pairs(0, 20)
+
+
+def test_a_channel_of_another_log_or_program_is_left_alone(rig: Rig) -> None:
+    writer = rig.open()
+    writer.submit(rows(Span(0, 0)), Span(0, 0))
+    writer.close()
+    with pytest.raises(PositionUnknown, match="filled from capture log log, but this is log other"):
+        rig.open("other")
+    rig.emulator.storage.open(PIPE, rig.channel, EVENTS.name, "4711", discard=True)
+    with pytest.raises(PositionUnknown, match="not one of ours"):
+        rig.open()
+
+
+def test_rows_that_snowflake_would_not_take_are_told_to_the_log_and_not_sent(rig: Rig) -> None:
+    whole = rows(Span(0, 20))
+    place = whole.schema.get_field_index("ratio")
+    bad = [float("nan") if number == 3 else value for number, value in enumerate(whole["ratio"].to_pylist())]
+    writer = rig.open()
+    writer.submit(rows(Span(0, 0)), Span(0, 0))
+    writer.submit(whole.set_column(place, "ratio", pa.array(bad, pa.float64())), Span(0, 20))
+    settle(writer, 20)
+    assert len(rig.found()) == len(whole) - 1
+    (rejection,) = rig.rejections
+    assert rejection.table == "events"
+    assert [(row["capture_offset"], row["entity_ordinal"]) for row in rejection.rows] == [pairs(0, 20)[3]]
+
+
+def test_rows_that_the_server_refuses_are_counted_and_their_place_is_named(rig: Rig) -> None:
+    rig.emulator.faults.spoil["events"] = b'"capture_offset":13,"entity_ordinal":0'
+    writer = rig.open()
+    writer.submit(rows(Span(0, 0)), Span(0, 0))
+    for start in (0, 10, 20):
+        writer.submit(rows(Span(start, start + 10)), Span(start, start + 10))
+        settle(writer, start + 10)
+    state = rig.emulator.storage.channel(PIPE, rig.channel)
+    assert (state.inserted, state.errors) == (len(pairs(0, 30)) - 1, 1)
+    assert writer.rows_sent == state.inserted + state.errors
+    (rejection,) = rig.rejections
+    assert [(row["first"], row["last"]) for row in rejection.rows] == [("log/11+0.-1.w", "log/20")]
+    writer.close()
+    # A new process does not tell of it again.
+    writer = rig.open()
+    writer.submit(rows(Span(30, 33)), Span(30, 33))
+    settle(writer, 33)
+    assert len(rig.rejections) == 1
+
+
+def test_a_channel_that_says_success_and_does_not_move_is_said_and_goes_on_by_itself(
+    tmp_path: Path, emulator: EmulatorServer
+) -> None:
+    rig = Rig(tmp_path, emulator, stuck_seconds=1.5)
+    writer = rig.open()
+    writer.submit(rows(Span(0, 0)), Span(0, 0))
+    emulator.faults.is_frozen = True
+    writer.submit(rows(Span(0, 30)), Span(0, 30))
+    eventually(lambda: writer.settle() is not None and writer.trouble, 15, "it is noticed")
+    assert "says SUCCESS" in writer.trouble
+    assert writer.position == 0
+    emulator.faults.is_frozen = False
+    settle(writer, 30)
+    assert writer.trouble == ""
+    assert rig.found() == pairs(0, 30)
+
+
+def test_another_state_than_success_begins_anew(rig: Rig) -> None:
+    writer = rig.open()
+    writer.submit(rows(Span(0, 0)), Span(0, 0))
+    rig.emulator.faults.is_frozen = True
+    rig.emulator.storage.set_code(PIPE, rig.channel, "ERR_TABLE_DOES_NOT_EXIST")
+    writer.submit(rows(Span(0, 9)), Span(0, 9))
+
+    def look() -> bool:
+        try:
+            writer.settle()
+        except ChannelInvalid as error:
+            return "ERR_TABLE_DOES_NOT_EXIST" in str(error)
+        return False
+
+    eventually(look, 10, "the state is noticed")
+
+
+def test_a_wrong_key_is_refused_with_what_to_do(tmp_path: Path, emulator: EmulatorServer) -> None:
+    with emulated(tmp_path / "elsewhere") as other:
+        rig = Rig(tmp_path, emulator)
+        object.__setattr__(
+            rig,
+            "config",
+            type(rig.config)(
+                **{
+                    **{name: getattr(rig.config, name) for name in rig.config.__struct_fields__},
+                    "private_key_path": str(other.key_file),
+                }
+            ),
+        )
+        rig.sink = rig.new_sink()
+        with pytest.raises((SnowflakeRefused, SnowflakeUnavailable)):
+            rig.open()
+
+
+def test_a_server_that_is_away_is_an_error_within_the_time_for_tries(tmp_path: Path) -> None:
+    with emulated(tmp_path / "gone") as server:
+        rig = Rig(tmp_path, server, retry_seconds=1.0)
+    began = time.monotonic()
+    with pytest.raises(SnowflakeUnavailable):
+        rig.open()
+    assert time.monotonic() - began < 20
+
+
+def test_large_appends_go_as_files_and_every_row_is_there(tmp_path: Path) -> None:
+    with emulated(tmp_path / "emulator", is_file_mode=True) as server:
+        rig = Rig(tmp_path, server)
+        writer = rig.open()
+        writer.submit(rows(Span(0, 0)), Span(0, 0))
+        writer.submit(rows(Span(0, 600), payload=3_000), Span(0, 600))
+        settle(writer, 600)
+        assert rig.found() == pairs(0, 600)
+        assert list((tmp_path / "emulator" / "stage").rglob("*.ndjson")), "nothing was uploaded"
+
+
+@pytest.mark.parametrize("mutant", ["doubles", "loses"])
+def test_an_emulator_that_breaks_its_promise_is_noticed(rig: Rig, mutant: str) -> None:
+    """Else the tests of this folder would prove nothing."""
+    setattr(rig.emulator.faults, mutant, True)
+    if mutant == "doubles":
+        rig.emulator.faults.add(Fault(call="rows", reset="after"))
+        deliver(rig, 60, Random(1))
+        assert rig.found() != pairs(0, 60)
+    else:
+        writer = rig.open()
+        writer.submit(rows(Span(0, 0)), Span(0, 0))
+        writer.submit(rows(Span(0, 60)), Span(0, 60))
+        with pytest.raises(AssertionError, match="not at 60"):
+            settle(writer, 60, within_s=3)
+
+
+def test_a_property_that_the_client_would_ignore_is_refused(tmp_path: Path, emulator: EmulatorServer) -> None:
+    account = account_of(Rig(tmp_path, emulator).config, {})
+    given = properties(account, retry_seconds=5, buffer_ms=100)
+    with pytest.raises(ConfigError, match="max_client_lag"):
+        connected(account, PIPE, given | {"max_client_lag": "1"})
+    assert checked(given) == given
