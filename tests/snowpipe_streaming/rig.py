@@ -81,6 +81,7 @@ class Rig:
         self._notes = folder / f"channels-{deployment}.json"
         self.rejections: list[Rejection] = []
         self.sink = self.new_sink()
+        self.writer: StreamingWriter | None = None
 
     def new_sink(self) -> StreamingSink:
         """Give a sink as a new process would."""
@@ -88,8 +89,16 @@ class Rig:
         return StreamingSink.of(self.config, account, SystemClock(), self._notes, self.rejections.append)
 
     def open(self, log_id: str = LOG) -> StreamingWriter:
-        """Open the table's writer."""
-        return self.sink.open(EVENTS, log_id, "0")
+        """Open the table's writer, and let go of the one before."""
+        self.close()
+        self.writer = self.sink.open(EVENTS, log_id, "0")
+        return self.writer
+
+    def close(self) -> None:
+        """Let go of the writer: the client's own finaliser would wait for its rows, in whatever thread it runs."""
+        if self.writer is not None:
+            self.writer.close()
+            self.writer = None
 
     @property
     def channel(self) -> str:

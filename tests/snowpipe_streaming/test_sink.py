@@ -1,5 +1,7 @@
 """The sink against the official client and the emulator: positions, thefts, drops, refusals, silence."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,8 +35,10 @@ def emulator(tmp_path: Path) -> Iterator[EmulatorServer]:
 
 
 @pytest.fixture
-def rig(tmp_path: Path, emulator: EmulatorServer) -> Rig:
-    return Rig(tmp_path, emulator)
+def rig(tmp_path: Path, emulator: EmulatorServer) -> Iterator[Rig]:
+    rig = Rig(tmp_path, emulator)
+    yield rig
+    rig.close()
 
 
 def test_a_new_channel_begins_where_it_is_told_and_a_new_writer_goes_on(rig: Rig) -> None:
@@ -126,6 +130,7 @@ def test_a_stolen_channel_is_taken_back_and_nothing_is_twice(tmp_path: Path, rig
         goes_on()
     second.submit(rows(Span(20, 60)), Span(20, 60))
     settle(second, 60)
+    other.close()
     assert rig.found() == pairs(0, 60)
 
 
@@ -203,6 +208,7 @@ def test_a_channel_that_says_success_and_does_not_move_is_said_and_goes_on_by_it
     emulator.faults.is_frozen = False
     settle(writer, 30)
     assert writer.trouble == ""
+    rig.close()
     assert rig.found() == pairs(0, 30)
 
 
@@ -225,7 +231,7 @@ def test_another_state_than_success_begins_anew(rig: Rig) -> None:
 
 def test_a_wrong_key_is_refused_with_what_to_do(tmp_path: Path, emulator: EmulatorServer) -> None:
     with emulated(tmp_path / "elsewhere") as other:
-        rig = Rig(tmp_path, emulator)
+        rig = Rig(tmp_path, emulator)  # never opened
         object.__setattr__(
             rig,
             "config",
@@ -251,14 +257,10 @@ def test_a_server_that_is_away_is_an_error_within_the_time_for_tries(tmp_path: P
 
 
 def test_large_appends_go_as_files_and_every_row_is_there(tmp_path: Path) -> None:
-    with emulated(tmp_path / "emulator", is_file_mode=True) as server:
-        rig = Rig(tmp_path, server)
-        writer = rig.open()
-        writer.submit(rows(Span(0, 0)), Span(0, 0))
-        writer.submit(rows(Span(0, 600), payload=3_000), Span(0, 600))
-        settle(writer, 600)
-        assert rig.found() == pairs(0, 600)
-        assert list((tmp_path / "emulator" / "stage").rglob("*.ndjson")), "nothing was uploaded"
+    command = [sys.executable, "-m", "tests.snowpipe_streaming.file_mode", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=90)
+    assert ended.stdout.startswith("all "), ended.stdout + ended.stderr
+    assert int(ended.stdout.split()[1]) > 0, "nothing was uploaded"
 
 
 @pytest.mark.parametrize("mutant", ["doubles", "loses"])

@@ -15,7 +15,7 @@ from thirdrail.app.data_folder import LIVE, DataFolder, check_disk
 from thirdrail.app.totals import Totals
 from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.config import Config, known_feeds
-from thirdrail.errors import PositionUnknown
+from thirdrail.errors import ConfigError, PositionUnknown
 from thirdrail.model.feeds import BY_ID, Feed
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import FeedSettings, Record, Rejection, Settings
@@ -161,6 +161,10 @@ def _into_snowflake(folder: DataFolder, config: Config, log: Spool, clock: Clock
         ConfigError: what is missing, or wrong.
         MissingLibrary: the clients are not installed.
     """
+    if config.snowflake.ingestion_method == "snowpipe":
+        raise ConfigError(
+            "snowflake.ingestion_method: snowpipe (v1) is not built yet", hint='use "snowpipe_streaming", the default'
+        )
     account = account_of(config.snowflake, os.environ)
     sink = StreamingSink.of(config.snowflake, account, clock, folder.path / "channels.json", partial(_reject, log))
     limits = Limits(rows=config.batch_rows, bytes=config.batch_bytes, seconds=config.snowflake.flush_seconds)

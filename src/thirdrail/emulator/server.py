@@ -130,9 +130,6 @@ class EmulatorServer:
         except OSError as error:
             self._failed = error
             self._ready.set()
-        finally:
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-            self._loop.close()
 
     async def _listen(self) -> None:
         application = web.Application(client_max_size=_LARGEST_BODY)
