@@ -141,8 +141,11 @@ class EmulatorServer:
         self._port = runner.addresses[0][1]
         self._ready.set()
         await asyncio.to_thread(self._stopping.wait)
+        for connection in runner.server.connections if runner.server else ():
+            if connection.transport is not None:
+                connection.transport.abort()  # closed politely, TLS would wait for the other side
+        await asyncio.sleep(_TICK_S)
         await runner.cleanup()
-        await asyncio.sleep(_TICK_S)  # TLS connections end a moment after they are closed
 
     def _commit(self) -> None:
         decompressor = zstandard.ZstdDecompressor()
