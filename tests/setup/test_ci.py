@@ -46,6 +46,7 @@ def test_it_passes_when_every_part_does(tmp_path: Path) -> None:
         "make*check*",
         # The searches, which run in the background; then every other test.
         '*"1200 tests/simulation"*',
+        '*"1200 tests/snowpipe_streaming"*',
         "make*test*--ignore=tests/simulation*",
     ],
 )
