@@ -23,6 +23,7 @@ from thirdrail.model.rules import ACTIONS
 from thirdrail.model.rules import BY_ID as RULES
 from thirdrail.model.tables import BY_NAME as TABLES
 
+DEFAULT_LISTEN = "127.0.0.1:8001"
 Action = Literal["reject", "flag", "info"]
 _FEED_ID = re.compile(r"[a-z0-9_]{1,60}")
 
@@ -119,6 +120,19 @@ class CatalogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             "AWS_SECRET_ACCESS_KEY"
         ),
     ] = ""
+
+
+class ObserveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a run shows of itself."""
+
+    listen: Annotated[
+        str,
+        Meta(
+            pattern=r"^(off|[^\s:]+:[0-9]{1,5})$",
+            description="address:port of /metrics, /livez, /readyz and /health, or off; this machine alone by default, "
+            "since they ask for no password; where the default is taken, any free port",
+        ),
+    ] = DEFAULT_LISTEN
 
 
 class SnowflakeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -277,6 +291,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     catalog: CatalogConfig = CatalogConfig()
     poller: PollerConfig = PollerConfig()
     maintenance: MaintenanceConfig = MaintenanceConfig()
+    observe: ObserveConfig = ObserveConfig()
     tables: Annotated[
         dict[str, TableConfig],
         Meta(

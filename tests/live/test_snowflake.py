@@ -9,6 +9,7 @@ from tests.faults.process import eventually
 from tests.live.configured import configured
 from thirdrail import app
 from thirdrail.app.data_folder import SIMULATED
+from thirdrail.app.measuring import not_live, not_ready
 from thirdrail.app.running import Run
 from thirdrail.city.server import CityServer
 from thirdrail.cli.rehearse import compared_folders
@@ -43,6 +44,8 @@ def test_a_frozen_snowflake_is_noticed_and_delays_nothing_else(tmp_path: Path) -
                 before = run.lag(snowflake)
                 eventually(lambda: "says SUCCESS" in snowflake.state.trouble, 30, "it is noticed")
                 noticed_after = time.monotonic() - frozen_at
+                assert "says SUCCESS" in not_ready(run)["sink snowflake"]
+                assert not_live(run) == {}
                 while time.monotonic() - frozen_at < FROZEN_SECONDS:
                     newest = iceberg.state.newest_fetched_at
                     assert newest is not None

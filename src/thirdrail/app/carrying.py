@@ -37,7 +37,8 @@ class Carrier:
         self.state = CarryState()
         self._clock, self._say = clock, say
         self._said: dict[str, float] = {}
-        self._failures = 0
+        self.failures = 0
+        self.moved_at = clock.monotonic()
         self._abroad: deque[tuple[int, int | None, float]] = deque()
         self._thread: threading.Thread | None = None
 
@@ -52,15 +53,15 @@ class Carrier:
         self._thread.start()
 
     @property
-    def is_alive(self) -> bool:
-        """Whether the thread runs."""
-        return self._thread is not None and self._thread.is_alive()
+    def has_ended(self) -> bool:
+        """Whether the thread ran, and does no more."""
+        return self._thread is not None and not self._thread.is_alive()
 
     def join(self, within_s: float) -> bool:
         """Wait for the thread; give whether it has ended."""
         if self._thread is not None:
             self._thread.join(within_s)
-        return not self.is_alive
+        return self._thread is None or self.has_ended
 
     def _until(self, stopping: threading.Event) -> None:
         while not stopping.is_set():
@@ -69,29 +70,32 @@ class Carrier:
             stopping.wait(max(0.0, began + self._wait_s() - self._clock.monotonic()))
 
     def _wait_s(self) -> float:
-        if not self._failures:
+        if not self.failures:
             return self.interval_seconds
-        return min(LONGEST_WAIT_S, max(1.0, self.interval_seconds) * 2.0 ** min(self._failures - 1, 6))
+        return min(LONGEST_WAIT_S, max(1.0, self.interval_seconds) * 2.0 ** min(self.failures - 1, 6))
 
     def carry(self) -> None:
         """Carry one batch; when the destination or the log fail, begin again from what the destination says."""
         try:
-            if self._failures:
+            if self.failures:
                 self._abroad.clear()
                 self.pipeline.open()
             began = self._clock.monotonic()
+            before = self.pipeline.settled
             result = self.pipeline.step()
             if result is not None:
                 self._note_result(result, began)
             self._note_settled()
+            if self.pipeline.settled != before or not self._abroad:
+                self.moved_at = self._clock.monotonic()
         except ThirdRailError as error:
             self.note_failure(str(error), error.hint)
         except Exception as error:  # noqa: BLE001 - a thread's top: the poller must go on, and the operator hears
             self.note_failure(f"unexpected {type(error).__name__}: {error}", "please report this")
         else:
-            if self._failures:
-                self._say(f"{self.name}: committed again after {self._failures} failed tries")
-            self._failures, self.state.trouble, self.state.hint = 0, self.pipeline.trouble, ""
+            if self.failures:
+                self._say(f"{self.name}: committed again after {self.failures} failed tries")
+            self.failures, self.state.trouble, self.state.hint = 0, self.pipeline.trouble, ""
             if self.state.trouble:
                 self._say_once(f"{self.name}: {self.state.trouble}")
 
@@ -110,7 +114,7 @@ class Carrier:
 
     def note_failure(self, text: str, hint: str) -> None:
         """Say a trouble once in five minutes."""
-        self._failures += 1
+        self.failures += 1
         self.state.trouble, self.state.hint = text, hint
         self._say_once(f"{self.name}: nothing is committed, the log goes on: {text}" + (f" ({hint})" if hint else ""))
 
@@ -125,9 +129,9 @@ class Carrier:
         """Commit what has arrived, within seconds; the rest is safe. ``lag`` counts records from a position."""
         deadline = self._clock.monotonic() + within_s
         while self._clock.monotonic() < deadline:
-            before, failures = self.pipeline.position, self._failures
+            before, failures = self.pipeline.position, self.failures
             self.carry()
-            if self._failures > failures or (not lag(self.pipeline.settled) and not self._abroad):
+            if self.failures > failures or (not lag(self.pipeline.settled) and not self._abroad):
                 break
             if self.pipeline.position == before:
                 if not self._abroad:

@@ -9,11 +9,19 @@ from thirdrail.cli.options import config_option, json_option
 from thirdrail.cli.output import print_json, show
 from thirdrail.config import keys
 from thirdrail.errors import UsageError
+from thirdrail.observe import metrics as declared_metrics
 
 
 @click.group()
 def config() -> None:
     """Check, show and explain the configuration."""
+
+
+@config.command()
+def metrics() -> int:
+    """Print the page of all metrics (Markdown)."""
+    click.echo(declared_metrics.reference(), nl=False)
+    return 0
 
 
 @config.command()

@@ -16,6 +16,7 @@ import msgspec
 
 from thirdrail import app
 from thirdrail.app.data_folder import LIVE, SIMULATED
+from thirdrail.app.measuring import not_live, not_ready, samples
 from thirdrail.app.running import Run
 from thirdrail.city.faults import FAULTS
 from thirdrail.city.lines import ROUTES
@@ -26,10 +27,12 @@ from thirdrail.cli.interrupt import Stopping, asked_to_stop
 from thirdrail.cli.options import DEFAULT_DATA, config_option, data_option, duration
 from thirdrail.cli.output import counted
 from thirdrail.cli.panel import Display, display
-from thirdrail.config import Config, load, polled
+from thirdrail.config import DEFAULT_LISTEN, Config, ObserveConfig, load, polled
 from thirdrail.errors import BadDuration, ThirdRailError, UsageError
 from thirdrail.model.feeds import Feed
 from thirdrail.observe.clock import SystemClock
+from thirdrail.observe.health import Health
+from thirdrail.observe.metrics import Page
 
 DEMO_DATA = "./thirdrail-demo"
 TIMES_SQUARE = (
@@ -45,6 +48,7 @@ def _run_options(function: click.decorators.FC) -> click.decorators.FC:
         click.option("--commit-interval", metavar="DURATION", help="Overrides the configuration: 5s."),
         click.option("--for", "for_", metavar="DURATION", help="Stop by itself after this long: 60s, 2h."),
         click.option("--feeds", "feed_ids", metavar="A,B", help="Only these feeds."),
+        click.option("--listen", metavar="ADDRESS:PORT", help="Of /metrics, /livez, /readyz, /health; or off."),
     ):
         function = option(function)
     return function
@@ -55,14 +59,19 @@ def _run_options(function: click.decorators.FC) -> click.decorators.FC:
 @data_option
 @config_option
 def run(
-    feed_ids: str | None, for_: str | None, commit_interval: str | None, data: Path, config_path: Path | None
+    feed_ids: str | None,
+    for_: str | None,
+    commit_interval: str | None,
+    listen: str | None,
+    data: Path,
+    config_path: Path | None,
 ) -> int:
     """Keep tables of the live feeds until stopped.
 
     Ctrl-C or SIGTERM stop within seconds, with everything committed; Ctrl-C twice leaves at once, safely. Other
     commands read the tables meanwhile.
     """
-    config = _with_interval(load(config_path), commit_interval)
+    config = _overridden(load(config_path), commit_interval, listen)
     feeds = polled(config, _names(feed_ids), environment=os.environ)
     return keep_tables(data, config, feeds, LIVE, _seconds(for_))
 
@@ -88,10 +97,11 @@ def run(
     help="The data folder.",
 )
 @config_option
-def demo(
+def demo(  # noqa: PLR0913, PLR0917 - one per option
     feed_ids: str | None,
     for_: str | None,
     commit_interval: str | None,
+    listen: str | None,
     seed: int,
     faults: str | None,
     size: str,
@@ -103,7 +113,7 @@ def demo(
     Its feeds are served on this machine by a second process, at weekday-peak size: the eight of the subway, or with
     `--city full` those of the railroads, 4,000 buses, alerts and elevators, too.
     """
-    config = _with_interval(load(config_path), commit_interval)
+    config = _overridden(load(config_path), commit_interval, listen)
     feeds = polled(config, _names(feed_ids) or list(SERVED if size == "full" else ROUTES), environment=os.environ)
     if foreign := [feed.id for feed in feeds if feed.id not in SERVED]:
         raise UsageError(f"the simulated city does not serve {', '.join(foreign)}", hint=f"it has {', '.join(SERVED)}")
@@ -203,8 +213,37 @@ def keep_tables(data: Path, config: Config, feeds: tuple[Feed, ...], kind: str, 
             timer = threading.Timer(seconds, stopping.set)
             timer.daemon = True
             timer.start()
-        _until_stopped(Run(work, feeds, clock, shown.say, trust_environment=kind == LIVE), shown, stopping)
+        running = Run(work, feeds, clock, shown.say, trust_environment=kind == LIVE)
+        with _watched(running, shown):
+            _until_stopped(running, shown, stopping)
     return 0
+
+
+@contextmanager
+def _watched(running: Run, shown: Display) -> Iterator[None]:
+    """Open the port for whoever watches, if one is wanted."""
+    wanted = running.config.observe.listen
+    if wanted == "off":
+        yield
+        return
+    with _health(running, wanted) as health:
+        shown.say(f"metrics and health at {health.url}/health")
+        yield
+
+
+def _health(running: Run, wanted: str) -> Health:
+    host, _, port = wanted.rpartition(":")
+    page = Page(lambda: samples(running))
+
+    def opened(number: int) -> Health:
+        return Health((host, number), page, lambda: not_live(running), lambda: not_ready(running))
+
+    try:
+        return opened(int(port))
+    except UsageError:
+        if wanted != DEFAULT_LISTEN:
+            raise
+        return opened(0)  # another run has it
 
 
 def _until_stopped(running: Run, shown: Display, stopping: Stopping) -> None:
@@ -285,9 +324,16 @@ def _seconds(text: str | None) -> float | None:
     return None if text is None else duration(text).total_seconds()
 
 
-def _with_interval(config: Config, text: str | None) -> Config:
-    if text is None:
-        return config
+def _overridden(config: Config, interval: str | None, listen: str | None) -> Config:
+    if listen is not None:
+        try:
+            config = msgspec.structs.replace(config, observe=msgspec.convert({"listen": listen}, ObserveConfig))
+        except msgspec.ValidationError:
+            raise UsageError(f"--listen {listen}: no address and port", hint="127.0.0.1:8001, or off") from None
+    return config if interval is None else _with_interval(config, interval)
+
+
+def _with_interval(config: Config, text: str) -> Config:
     seconds = _seconds(text)
     if not seconds:
         raise BadDuration("a commit interval is above zero", hint="5s")

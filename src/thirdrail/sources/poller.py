@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -54,6 +54,7 @@ class FeedState:
     polls: int = 0
     failures_in_a_row: int = 0
     outcome: str = ""
+    outcomes: dict[str, int] = field(default_factory=dict)
     detail: str = ""
     http_status: int | None = None
     polled_at: int | None = None
@@ -173,6 +174,7 @@ class Poller:
         state.polls += 1
         state.polled_at, state.http_status = poll.fetched_at, poll.http_status
         state.outcome, state.detail = poll.outcome, poll.error_detail or ""
+        state.outcomes[poll.outcome] = state.outcomes.get(poll.outcome, 0) + 1
         if poll.outcome == OK:
             state.failures_in_a_row = 0
             state.bodies += 1

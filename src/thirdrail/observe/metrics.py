@@ -1,0 +1,171 @@
+"""Every metric, declared once: its name, what it says, and what to do when it moves.
+
+Values are taken from the running program when somebody asks, so that observing costs the way of a record nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One metric. A counter's name ends in ``_total``; units come last."""
+
+    name: str
+    help: str
+    look: str
+    labels: tuple[str, ...] = ()
+
+    @property
+    def is_counter(self) -> bool:
+        """Whether it only rises, until the process begins anew."""
+        return self.name.endswith("_total")
+
+
+class Sample(NamedTuple):
+    """A value of a declared metric, its labels' values in the order of the declaration."""
+
+    name: str
+    value: float
+    labels: tuple[str, ...] = ()
+
+
+METRICS: tuple[Declared, ...] = (
+    Declared("thirdrail_build_info", "1; the version is a label", "Says which version runs.", ("version",)),
+    Declared("thirdrail_up_seconds", "seconds since this run began", "Small again and again: who restarts it?"),
+    Declared(
+        "thirdrail_polls_total",
+        "polls by feed and outcome (ok, duplicate, http_error, network_error, …)",
+        "Outcomes other than ok and duplicate: `thirdrail feeds check FEED` says who is at fault.",
+        ("feed", "outcome"),
+    ),
+    Declared(
+        "thirdrail_last_poll_timestamp_seconds",
+        "when a feed was last asked (POSIX seconds); absent before the first poll",
+        "Older than a few intervals: the poller hangs, or polling pauses for want of space.",
+        ("feed",),
+    ),
+    Declared(
+        "thirdrail_feed_header_timestamp_seconds",
+        "time in the header of a feed's newest message (POSIX seconds); absent while there is none",
+        "Stands still while polls are ok: the feed is frozen at its source; nothing here can mend that.",
+        ("feed",),
+    ),
+    Declared(
+        "thirdrail_clock_offset_seconds", "this machine's clock ahead of the feeds' servers", "Mend the clock (NTP)."
+    ),
+    Declared(
+        "thirdrail_polling_paused",
+        "1 while nothing is taken in for want of disk space",
+        "Free some space; all goes on by itself.",
+    ),
+    Declared(
+        "thirdrail_captures_carried_total",
+        "captures whose rows were made for a sink",
+        "Stands still while polls go on: see the sink's lag and trouble.",
+        ("sink",),
+    ),
+    Declared(
+        "thirdrail_rows_written_total",
+        "rows handed to a sink, by table",
+        "A table that stands still while its feeds are ok: look into quarantine.",
+        ("sink", "table"),
+    ),
+    Declared("thirdrail_rows_decoded_total", "rows that came in", "Falls with the feeds.", ("sink",)),
+    Declared(
+        "thirdrail_lag_captures",
+        "records in the log that a sink does not durably have",
+        "Grows: the sink is slower than the feeds, or stands still; /readyz says why.",
+        ("sink",),
+    ),
+    Declared(
+        "thirdrail_position",
+        "the log's offset below which a sink durably has everything",
+        "Must never go back.",
+        ("sink",),
+    ),
+    Declared(
+        "thirdrail_newest_committed_timestamp_seconds",
+        "when the newest committed capture was fetched (POSIX seconds); freshness is time() minus this",
+        "Older than 30 s: see lag, then the feeds.",
+        ("sink",),
+    ),
+    Declared(
+        "thirdrail_commit_seconds",
+        "how long the newest batch took from begun to durable",
+        "Grows over days: `thirdrail tables --detail`; Snowflake's is mostly Snowflake's.",
+        ("sink",),
+    ),
+    Declared(
+        "thirdrail_sink_failures_in_a_row",
+        "failed tries since the last that succeeded",
+        "Above 0 for minutes: /readyz has the reason.",
+        ("sink",),
+    ),
+    Declared("thirdrail_maintenance_rounds_total", "rounds of care for the tables", "Stands still: see what is said."),
+    Declared("thirdrail_maintenance_merged_files_total", "small files that were merged", "Follows the commits."),
+    Declared(
+        "thirdrail_disk_free_bytes", "free space of the data folder's disk", "Falls steadily: retention, keep_days."
+    ),
+    Declared("thirdrail_disk_reserve_bytes", "free space below which polling pauses", "As configured."),
+    Declared("thirdrail_resident_memory_bytes", "memory of this process", "Grows for days: please report it."),
+    Declared("thirdrail_open_files", "open file descriptors of this process", "Grows for days: please report it."),
+)
+BY_NAME = {metric.name: metric for metric in METRICS}
+
+Samples = Callable[[], Iterable[Sample]]
+
+
+class Page:
+    """What ``/metrics`` gives: the samples of the moment, under their declarations."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Asking(samples))
+
+    def render(self) -> bytes:
+        """Give the page in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _Asking(Collector):
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is asked when the page is made."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Ask for all samples; one that is not declared is a KeyError."""
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for name, value, labels in self._samples():
+            declared = BY_NAME[name]
+            if name not in families:
+                kind = CounterMetricFamily if declared.is_counter else GaugeMetricFamily
+                families[name] = kind(name.removesuffix("_total"), declared.help, labels=declared.labels)
+            families[name].add_metric(labels, value)
+        yield from families.values()
+
+
+def reference() -> str:
+    """Give the page of all metrics in Markdown."""
+    lines = [
+        "# Metrics",
+        "",
+        "`run` and `demo` serve them at `/metrics` of `observe.listen` (127.0.0.1:8001 by default), beside `/livez`",
+        "(the threads of the process), `/readyz` (every stage has made progress within its bound; which has not, as",
+        "JSON, with 503) and `/health` (both). Values are taken when asked for. Made by `thirdrail config metrics`.",
+        "",
+        "| metric | labels | what it says | when it moves |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| `{m.name}` | {', '.join(m.labels)} | {m.help} | {m.look} |" for m in METRICS]
+    return "\n".join([*lines, ""])
