@@ -20,7 +20,7 @@ from tests.simulation.test_change_keeping import FEEDS, histories, without_resta
 from thirdrail.capturelog.memory import MemoryLog
 from thirdrail.config import SnowflakeConfig
 from thirdrail.emulator.rows import Judge, our_tables
-from thirdrail.errors import ChannelInvalid, ChannelOwnedElsewhere
+from thirdrail.errors import ChannelInvalid, ChannelOwnedElsewhere, LogBehindDestination
 from thirdrail.maintenance.sameness import compared
 from thirdrail.model.records import Record
 from thirdrail.model.tables import TABLES
@@ -139,6 +139,22 @@ def test_a_protection_switched_off_is_noticed(
                 continue
         return
     pytest.fail(f"{broken.__name__}: {MUTANT_SEEDS} seeds saw nothing")
+
+
+def test_a_restored_log_is_found_out_though_it_has_grown_until_snowflake_answers(tmp_path: Path) -> None:
+    records, clock, server = histories(2), FakeClock(), FakeSnowflake(Random(2))
+    for length in (len(records), len(records) // 2):
+        log = MemoryLog()
+        log.append("0", records[:length])
+        sink = StreamingSink(server.connect, SnowflakeConfig(), clock, ChannelNotes(tmp_path / "n"), lambda _: None)
+        pipeline = Pipeline(log, sink, "0", clock, feeds=FEEDS)
+        if length == len(records):
+            while pipeline.step() is not None or pipeline.settled < pipeline.position:
+                pass
+            continue
+        log.append("0", records)
+        with pytest.raises(LogBehindDestination):
+            pipeline.step()
 
 
 def test_three_thefts_in_ten_minutes_leave_the_channels_to_the_other(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ class Pipeline:
         self._maker: Workers | _Alone | None = None
         self._ahead: _Page | None = None
         self._position, self._acknowledged = 0, -1
+        self._end_before = log.end(partition)
 
     @property
     def position(self) -> int:
@@ -113,6 +114,9 @@ class Pipeline:
         """
         known = self._delivery.open()
         first, end = self._log.first(self._partition), self._log.end(self._partition)
+        if not self._is_open:
+            # A log restored from an older copy must be found out, however much was polled until a destination answered.
+            end = self._end_before
         for name, position in known.items():
             check_agreement(name, position, first, end)
         self._position = min(known.values(), default=first)
