@@ -26,7 +26,7 @@ POINTS: dict[str, tuple[object, str]] = {
     "catalog commit": (SqlCatalog, "commit_table"),
     "verdict": (care_module, "judged"),
     "deletion": (Path, "unlink"),
-    "notes": (leftovers, "sync_directory"),
+    "notes": (leftovers, "put_file"),
 }
 """Functions after whose nth call, counted from the beginning of a round of care, the process dies."""
 

@@ -56,11 +56,18 @@ def read_by(folder: Path, query: str, tmp_path: Path) -> Read:
     subprocess.run([*watched, *command], check=True, capture_output=True, timeout=120)
     files: dict[str, set[str]] = {}
     read = 0
-    for line in log.read_text(errors="replace").splitlines():
-        found = re.search(r"/mta/(\w+)/data/(\S+?\.parquet)", line)
+    begun: dict[str, str] = {}
+    for line in log.read_text().splitlines():
+        thread = line.split()[0]
+        if line.endswith("<unfinished ...>"):
+            begun[thread] = (
+                line  # another thread was faster: the number of bytes comes in a line without the file's name
+            )
+        told = begun.pop(thread, "") if " resumed>" in line else line
+        found = re.search(r"/mta/(\w+)/data/(\S+?\.parquet)", told)
         if found is None:
             continue
-        if "openat(" in line:
+        if "openat(" in told:
             files.setdefault(found[1], set()).add(found[2])
         elif " = " in line and line.rpartition(" = ")[2].isdigit():
             read += int(line.rpartition(" = ")[2])

@@ -1,17 +1,24 @@
-"""Large appends as uploads, in a process of its own: the client remembers the first address of S3 that it ever saw.
+"""Large appends as uploads, as towards a real account; the client remembers the first address of S3 that it ever saw.
 
 Says whether all rows are there, and how many files were uploaded for them.
 """
 
+import os
 import sys
 from pathlib import Path
 
 from tests.snowpipe_streaming.rig import Rig, emulated, pairs, rows, settle
 from thirdrail.model.records import Span
+from thirdrail.sinks.snowpipe_streaming import client, sink
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
-    with emulated(folder / "emulator", is_file_mode=True) as server:
+    with emulated(folder / "emulator") as server:
+        os.environ["AWS_ENDPOINT_URL"] = server.url
+        real = client.properties
+        sink.properties = lambda *given, **named: {  # type: ignore[assignment]
+            name: value for name, value in real(*given, **named).items() if name != "max_buffered_kb_for_rowset_mode"
+        }
         rig = Rig(folder, server)
         writer = rig.open()
         writer.submit(rows(Span(0, 0)), Span(0, 0))

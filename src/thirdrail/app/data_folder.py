@@ -28,8 +28,8 @@ class Stamp(msgspec.Struct, frozen=True):
 
     kind: str
     format_version: int
-    created_by: str
     path: str
+    created_by: str = "an unknown version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class DataFolder:
             )
         if not path.is_file() and not (path / STAMP).exists() and not _holds_other_files(path):
             path.mkdir(parents=True, exist_ok=True)
-            _put_stamp(path, Stamp(kinds[0], FORMAT_VERSION, __version__, str(path.absolute())))
+            _put_stamp(path, Stamp(kinds[0], FORMAT_VERSION, str(path.absolute()), __version__))
         folder = cls.existing(path, *kinds)
         if not os.access(path, os.W_OK) or os.statvfs(path).f_flag & os.ST_RDONLY:
             raise DataFolderError(f"{path} cannot be written")

@@ -36,7 +36,6 @@ def emulator() -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes any free one.")
 @click.option("--commit-delay", type=float, default=1.0, show_default=True, help="Seconds from taking to committing.")
 @click.option("--tables", type=click.Path(path_type=Path, dir_okay=False), help="TOML of tables, in place of ours.")
-@click.option("--file-mode", is_flag=True, help="Let clients upload large appends as files, as Snowflake does.")
 @click.option("--no-limits", is_flag=True, help="Do without Snowflake's limits of size and rate.")
 @click.option("--until-eof", is_flag=True, help="Stop when standard input ends.")
 def serve(
@@ -45,7 +44,6 @@ def serve(
     commit_delay: float,
     tables: Path | None,
     *,
-    file_mode: bool,
     no_limits: bool,
     until_eof: bool,
 ) -> int:
@@ -60,9 +58,7 @@ def serve(
 
     limits = Limits(None, None, None, None) if no_limits else Limits()
     own = None if tables is None else declared(_toml(tables))
-    server = EmulatorServer(
-        folder, port=port, commit_delay_s=commit_delay, tables=own, limits=limits, is_file_mode=file_mode
-    )
+    server = EmulatorServer(folder, port=port, commit_delay_s=commit_delay, tables=own, limits=limits)
     with asked_to_stop("stopping") as stopping, server:
         # A line of its own, for programs that take the address as it comes.
         click.echo(server.url)

@@ -92,11 +92,9 @@ class Calls:
         identity: Identity,
         stage: Stage,
         limits: Limits,
-        *,
-        is_file_mode: bool,
     ) -> None:
         self.pipes, self.storage, self.identity, self.stage = pipes, storage, identity, stage
-        self.limits, self.is_file_mode = limits, is_file_mode
+        self.limits = limits
         self._rates: dict[tuple[str, str], Rate] = {}
 
     async def hostname(self, request: web.Request) -> web.Response:

@@ -44,7 +44,6 @@ class EmulatorServer:
         tables: Mapping[str, Columns] | None = None,
         limits: Limits | None = None,
         token_lifetime_s: float = 3600.0,
-        is_file_mode: bool = False,
     ) -> None:
         self.folder, self._port = folder.absolute(), port
         self._tls = prepared(self.folder)
@@ -52,14 +51,7 @@ class EmulatorServer:
         self.identity = Identity(self.folder / USER_KEY, lifetime_s=token_lifetime_s)
         self.storage = Storage(self.folder, tables or our_tables(), self.faults, commit_delay_s=commit_delay_s)
         stage = Stage(self.folder / "stage", self._stage_key())
-        self.calls = Calls(
-            Pipes(self.storage.tables),
-            self.storage,
-            self.identity,
-            stage,
-            limits or Limits(),
-            is_file_mode=is_file_mode,
-        )
+        self.calls = Calls(Pipes(self.storage.tables), self.storage, self.identity, stage, limits or Limits())
         self._stopping = threading.Event()
         self._failed: BaseException | None = None
         self._ready = threading.Event()

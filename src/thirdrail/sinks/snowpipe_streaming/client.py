@@ -39,6 +39,7 @@ KNOWN_PROPERTIES = frozenset(
         "enable_telemetry_reporting",
         "host",
         "max_append_request_buffer_duration_ms",
+        "max_buffered_kb_for_rowset_mode",
         "max_inflight_rows_per_channel",
         "mem_throttle_by_process",
         "mgmt_http_timeout_seconds",
@@ -58,6 +59,7 @@ KNOWN_PROPERTIES = frozenset(
 
 _REFUSED = {"AuthTokenError", "SfApiAuthError", "ConfigError", "SfApiNotFoundError", "SfApiUserError"}
 _UNREACHED = {"HttpRetriesExhaustedError", "HttpRetryableClientError", "SfApiInternalServerError", "FileUploadError"}
+_ALWAYS_ROWS_KB = "65535"
 _environment = threading.Lock()
 
 
@@ -96,6 +98,9 @@ def properties(account: Account, *, retry_seconds: float, buffer_ms: int) -> dic
         "mem_throttle_by_process": "false",
         "enable_telemetry_reporting": "false",
     }
+    if urlsplit(account.url).hostname == "127.0.0.1":
+        # An emulator. The client would upload a large append to S3, at the first address of it that it ever saw.
+        found["max_buffered_kb_for_rowset_mode"] = _ALWAYS_ROWS_KB
     if account.passphrase:
         found["private_key_passphrase"] = account.passphrase
     return checked(found)
@@ -130,15 +135,8 @@ def connected(account: Account, pipe: str, given: Mapping[str, str]) -> "Streami
 
 @contextmanager
 def _reaching(account: Account) -> Iterator[None]:
-    """Let a client that is built meanwhile trust certificates of our own and, on this machine, upload here as well.
-
-    Both are read from the environment while the client is built; nothing else of the process gets to see them.
-    """
-    given = {}
-    if account.ca_file:
-        given["SSL_CERT_FILE"] = account.ca_file
-    if urlsplit(account.url).hostname == "127.0.0.1":
-        given["AWS_ENDPOINT_URL"] = account.url
+    """Let a client that is built meanwhile trust certificates of our own; nothing else of the process does."""
+    given = {"SSL_CERT_FILE": account.ca_file} if account.ca_file else {}
     with _environment:
         before = {name: os.environ.get(name) for name in given}
         os.environ.update(given)
