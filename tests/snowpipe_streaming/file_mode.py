@@ -17,7 +17,7 @@ if __name__ == "__main__":
         os.environ["AWS_ENDPOINT_URL"] = server.url
         real = client.properties
         sink.properties = lambda *given, **named: {  # type: ignore[assignment]
-            name: value for name, value in real(*given, **named).items() if name != "max_buffered_kb_for_rowset_mode"
+            name: value for name, value in real(*given, **named).items() if name not in client._ALWAYS_ROWS
         }
         rig = Rig(folder, server)
         writer = rig.open()

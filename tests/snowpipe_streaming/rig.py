@@ -141,7 +141,7 @@ def deliver(rig: Rig, end: int, random: Random, *, within_s: float = 90.0) -> in
                 writer.submit(rows(span), span)
                 position = span.end
                 writer.settle()
-            settle(writer, end)
+            settle(writer, end, within_s)
         except SinkError:
             errors += 1
             if random.random() < 0.3:

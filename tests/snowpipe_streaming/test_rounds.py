@@ -60,7 +60,8 @@ def test_each_row_is_there_once_and_in_order(tmp_path: Path, group: int) -> None
             while not over.wait(random.uniform(0.05, 0.4)) and time.monotonic() < until:
                 one_fault(random, emulator, deployments)
 
-        rigs = [Rig(tmp_path, emulator, deployment) for deployment in deployments]
+        # A client whose token could not be renewed says SUCCESS and sends nothing: begun anew after 15 s.
+        rigs = [Rig(tmp_path, emulator, deployment, stuck_seconds=1.5) for deployment in deployments]
         gremlin = threading.Thread(target=disturb)
         gremlin.start()
         try:

@@ -263,6 +263,16 @@ def test_large_appends_go_as_files_and_every_row_is_there(tmp_path: Path) -> Non
     assert int(ended.stdout.split()[1]) > 0, "nothing was uploaded"
 
 
+def test_towards_an_emulator_no_batch_is_uploaded_however_large(rig: Rig) -> None:
+    """The client would send it to the first address of S3 that it ever saw in this process."""
+    writer = rig.open()
+    writer.submit(rows(Span(0, 0)), Span(0, 0))
+    writer.submit(rows(Span(0, 900), payload=6_000), Span(0, 900))  # 11 MB; a batch is some 4 MiB
+    settle(writer, 900, within_s=30)
+    assert rig.found() == pairs(0, 900)
+    assert not list((rig.emulator.folder / "stage").rglob("*.ndjson"))
+
+
 @pytest.mark.parametrize("mutant", ["doubles", "loses"])
 def test_an_emulator_that_breaks_its_promise_is_noticed(rig: Rig, mutant: str) -> None:
     """Else the tests of this folder would prove nothing."""

@@ -142,8 +142,12 @@ class EmulatorServer:
     def _commit(self) -> None:
         decompressor = zstandard.ZstdDecompressor()
         self._ready.wait()
-        while not self._stopping.wait(_TICK_S):
-            self.storage.commit_due(lambda body: decompressor.decompressobj().decompress(body))
+        try:
+            while not self._stopping.wait(_TICK_S):
+                self.storage.commit_due(lambda body: decompressor.decompressobj().decompress(body))
+        except Exception as error:
+            self._failed = error  # an emulator that takes rows and never commits would look like a Snowflake that hangs
+            raise
 
     def _route(self, application: web.Application) -> None:
         pipe = "/v2/streaming/databases/{database}/schemas/{schema}/pipes/{pipe}"
@@ -171,6 +175,8 @@ class EmulatorServer:
 
         async def answer(request: web.Request) -> web.StreamResponse:
             body = await request.read()
+            if self._failed is not None:
+                return _broken(self._failed)
             fault = self.faults.next(call)
             if fault is None:
                 return await handler(request)
@@ -201,6 +207,12 @@ def _cut(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)
+
+
+def _broken(error: BaseException) -> web.Response:
+    """Say that the emulator itself is at fault, with a status that the client does not try again."""
+    text = f"the emulator's commits have ended: {error!r}"
+    return web.json_response({"code": "EMULATOR_BROKEN", "message": text}, status=405)
 
 
 def _injected(fault: Fault) -> web.Response:

@@ -49,6 +49,10 @@ class RowGap(Exception):
     """The continuation token is ahead of what the channel has accepted."""
 
 
+class OpenedMeanwhile(Exception):
+    """A channel whose rows were just being committed was opened anew: nothing of that commit holds."""
+
+
 class NoChannel(Exception):
     """There is no such channel."""
 
@@ -195,7 +199,7 @@ class Storage:
             return f"{found.client_seq}_{found.row_seq + (0 if is_repeated else 1)}"
 
     def commit_due(self, decompress: Callable[[bytes], bytes]) -> int:
-        """Commit what has waited long enough; give how many requests. Called by one thread."""
+        """Commit what has waited long enough; give how many requests were. Called by one thread."""
         if self.faults.is_frozen:
             return 0
         due = self._now_ms() - int(self.commit_delay_s * 1000)
@@ -208,9 +212,14 @@ class Storage:
         by_table: dict[str, list[tuple[int, str, str, str | None, bytes, int, str, int]]] = {}
         for request in waiting:
             by_table.setdefault(request[6], []).append(request)
+        committed = 0
         for table, requests in by_table.items():
-            self._commit(table, requests, decompress)
-        return len(waiting)
+            try:
+                self._commit(table, requests, decompress)
+                committed += len(requests)
+            except OpenedMeanwhile:
+                continue  # what still waits is looked at again; the file that nobody names harms nothing
+        return committed
 
     def _commit(
         self,
@@ -235,7 +244,7 @@ class Storage:
             ):
                 live = db.execute("SELECT 1 FROM waiting WHERE id = ?", (number,)).fetchone()
                 if live is None:
-                    raise RowGap(f"channel {channel} was opened anew while it was committed (sequencer {seq})")
+                    raise OpenedMeanwhile(f"channel {channel}, sequencer {seq}")
                 db.execute("DELETE FROM waiting WHERE id = ?", (number,))
                 last = errors[-1] if errors else None
                 db.execute(

@@ -41,6 +41,7 @@ KNOWN_PROPERTIES = frozenset(
         "max_append_request_buffer_duration_ms",
         "max_buffered_kb_for_rowset_mode",
         "max_inflight_rows_per_channel",
+        "max_rowset_payload_size_mb",
         "mem_throttle_by_process",
         "mgmt_http_timeout_seconds",
         "mgmt_retry_total_backoff_seconds",
@@ -59,7 +60,8 @@ KNOWN_PROPERTIES = frozenset(
 
 _REFUSED = {"AuthTokenError", "SfApiAuthError", "ConfigError", "SfApiNotFoundError", "SfApiUserError"}
 _UNREACHED = {"HttpRetriesExhaustedError", "HttpRetryableClientError", "SfApiInternalServerError", "FileUploadError"}
-_ALWAYS_ROWS_KB = "65535"
+_ALWAYS_ROWS = {"max_buffered_kb_for_rowset_mode": "65535", "max_rowset_payload_size_mb": "64"}
+"""Both: what has waited is weighed by the first, a batch (some 4 MiB and the row that fills it) by the second."""
 _environment = threading.Lock()
 
 
@@ -100,7 +102,7 @@ def properties(account: Account, *, retry_seconds: float, buffer_ms: int) -> dic
     }
     if urlsplit(account.url).hostname == "127.0.0.1":
         # An emulator. The client would upload a large append to S3, at the first address of it that it ever saw.
-        found["max_buffered_kb_for_rowset_mode"] = _ALWAYS_ROWS_KB
+        found |= _ALWAYS_ROWS
     if account.passphrase:
         found["private_key_passphrase"] = account.passphrase
     return checked(found)
