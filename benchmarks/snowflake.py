@@ -30,6 +30,7 @@ from thirdrail.observe.clock import SystemClock
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.transform import Rows
 from thirdrail.sinks.snowflake.account import account_of
+from thirdrail.sinks.snowflake.notes import ChannelNotes
 from thirdrail.sinks.snowpipe_streaming.client import connected, properties
 from thirdrail.sinks.snowpipe_streaming.sink import StreamingSink
 from thirdrail.sinks.snowpipe_streaming.writer import StreamingWriter
@@ -72,7 +73,9 @@ def emulator(folder: Path, delay: float) -> Iterator[SnowflakeConfig]:
 def opened(folder: Path, config: SnowflakeConfig, deployment: str) -> StreamingWriter:
     """Give a writer of a deployment of its own, which is a channel of its own."""
     config = msgspec.structs.replace(config, deployment=deployment)
-    sink = StreamingSink.of(config, account_of(config, {}), SystemClock(), folder / deployment, lambda _: None)
+    sink = StreamingSink.of(
+        config, account_of(config, {}), SystemClock(), ChannelNotes(folder / deployment), lambda _: None
+    )
     writer = sink.open(TABLE, "log", "0")
     writer.submit(TABLE.arrow_schema.empty_table(), Span(0, 0))
     return writer

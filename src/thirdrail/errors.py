@@ -32,6 +32,8 @@
         ├── ChannelInvalid          what a channel has not committed is sent again (REOPEN)
         ├── ChannelOwnedElsewhere   another process takes the same channels again and again
         ├── ChannelStuck            a channel says SUCCESS and does not move (REOPEN)
+        ├── StagedFileRefused       Snowflake has not loaded a staged file whole
+        ├── HandOverPending         files of the other method are still being loaded (RETRY)
         ├── SchemaMismatch          the table's columns are not the declared ones
         ├── ChannelInUse            a channel that somebody writes, or whose token is needed, is not dropped
         └── CatalogUnavailable      the catalog does not answer (RETRY)
@@ -206,6 +208,16 @@ class ChannelStuck(SinkError):
     """A channel says SUCCESS, and rows that were accepted long ago are still not committed."""
 
     remedy = Remedy.REOPEN
+
+
+class StagedFileRefused(SinkError):
+    """Snowflake has not loaded a staged file, or not all of it; it is kept there."""
+
+
+class HandOverPending(SinkError):
+    """The method was changed, and files that were submitted by the other one are not loaded yet."""
+
+    remedy = Remedy.RETRY
 
 
 class SchemaMismatch(SinkError):

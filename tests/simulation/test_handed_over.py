@@ -27,11 +27,11 @@ from thirdrail.model.tables import TABLES
 from thirdrail.pipeline import delivery
 from thirdrail.pipeline.loop import Limits, Pipeline
 from thirdrail.sinks.snowflake.account import pipe_name
+from thirdrail.sinks.snowflake.notes import ChannelNotes
+from thirdrail.sinks.snowflake.tokens import Token
 from thirdrail.sinks.snowpipe_streaming import writer
 from thirdrail.sinks.snowpipe_streaming.lines import chunks
-from thirdrail.sinks.snowpipe_streaming.notes import ChannelNotes
 from thirdrail.sinks.snowpipe_streaming.sink import StreamingSink
-from thirdrail.sinks.snowpipe_streaming.tokens import Token
 
 SEEDS = int(os.environ.get("THIRDRAIL_HANDED_SEEDS", "10"))
 MUTANT_SEEDS = 60

@@ -20,8 +20,8 @@ from thirdrail.model.tables import BY_NAME
 from thirdrail.observe.clock import SystemClock
 from thirdrail.sinks.snowflake.account import account_of, channel_name, pipe_name
 from thirdrail.sinks.snowflake.channel_states import ChannelState
+from thirdrail.sinks.snowflake.notes import ChannelNotes
 from thirdrail.sinks.snowpipe_streaming.client import connected, properties
-from thirdrail.sinks.snowpipe_streaming.notes import ChannelNotes
 
 VALUES: dict[str, Any] = {
     "string": "x", "int": 1, "long": 1, "float": 1.0, "double": 1.0, "boolean": True, "date": "2026-07-01",

@@ -12,9 +12,9 @@ from polars.testing import assert_frame_equal
 from thirdrail.emulator.rows import Column as Told
 from thirdrail.emulator.rows import Judge
 from thirdrail.model.tables import ARROW_TYPES, Column, Table
+from thirdrail.sinks.snowflake.tokens import ORDER
 from thirdrail.sinks.snowflake.types import FIRST_DAY, FIRST_US, LAST_DAY, LAST_US, unfit
 from thirdrail.sinks.snowpipe_streaming.lines import chunks
-from thirdrail.sinks.snowpipe_streaming.tokens import ORDER
 
 # Every type twice: once as it must be there, once as it may be null.
 TABLE = Table(

@@ -15,6 +15,7 @@ from thirdrail.model.records import Rejection, Span
 from thirdrail.model.tables import Column, Role, Table
 from thirdrail.observe.clock import SystemClock
 from thirdrail.sinks.snowflake.account import account_of
+from thirdrail.sinks.snowflake.notes import ChannelNotes
 from thirdrail.sinks.snowpipe_streaming.sink import StreamingSink
 from thirdrail.sinks.snowpipe_streaming.writer import StreamingWriter
 
@@ -86,7 +87,7 @@ class Rig:
     def new_sink(self) -> StreamingSink:
         """Give a sink as a new process would."""
         account = account_of(self.config, {})
-        return StreamingSink.of(self.config, account, SystemClock(), self._notes, self.rejections.append)
+        return StreamingSink.of(self.config, account, SystemClock(), ChannelNotes(self._notes), self.rejections.append)
 
     def open(self, log_id: str = LOG) -> StreamingWriter:
         """Open the table's writer, and let go of the one before."""

@@ -7,6 +7,7 @@ import msgspec
 
 from thirdrail.app.data_folder import DataFolder
 from thirdrail.app.status import writer_of
+from thirdrail.app.writing import NOTES
 from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.config import Config
 from thirdrail.errors import ChannelInUse, NoDataYet, NoInput, UsageError
@@ -22,10 +23,9 @@ from thirdrail.sinks.snowflake.channel_states import (
     reopen,
     states,
 )
+from thirdrail.sinks.snowflake.notes import ChannelNotes
 from thirdrail.sinks.snowpipe_streaming.client import connected, properties
-from thirdrail.sinks.snowpipe_streaming.notes import ChannelNotes
 
-NOTES = "channels.json"
 _RETRY_S = 10.0
 
 

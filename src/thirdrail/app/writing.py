@@ -15,7 +15,7 @@ from thirdrail.app.data_folder import LIVE, DataFolder, check_disk
 from thirdrail.app.totals import Totals
 from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.config import Config, known_feeds
-from thirdrail.errors import ConfigError, PositionUnknown
+from thirdrail.errors import PositionUnknown
 from thirdrail.model.feeds import BY_ID, Feed
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import FeedSettings, Record, Rejection, Settings
@@ -27,9 +27,13 @@ from thirdrail.sinks.iceberg.catalog import Address, open_catalog, settle
 from thirdrail.sinks.iceberg.positions import current_positions
 from thirdrail.sinks.iceberg.sink import IcebergSink
 from thirdrail.sinks.snowflake.account import account_of
+from thirdrail.sinks.snowflake.notes import ChannelNotes
+from thirdrail.sinks.snowpipe.sink import SnowpipeSink
 from thirdrail.sinks.snowpipe_streaming.sink import StreamingSink
 
 ICEBERG, SNOWFLAKE = IcebergSink.name, StreamingSink.name
+NOTES = "channels.json"
+_SNOWPIPE_STEP_S = 2.0
 _LOOK_AGAIN_S = 0.1
 
 PIPELINE_VERSION = 2
@@ -62,8 +66,12 @@ class Writing:
 
     def interval_seconds(self, pipeline: Pipeline) -> float:
         """Give how long records wait for company on their way into a pipeline's sink."""
-        is_snowflake = pipeline.reader == SNOWFLAKE
-        return self.config.snowflake.flush_seconds if is_snowflake else self.config.commit_interval_seconds
+        if pipeline.reader != SNOWFLAKE:
+            return self.config.commit_interval_seconds
+        wanted = self.config.snowflake
+        if wanted.ingestion_method == "snowpipe":
+            return min(_SNOWPIPE_STEP_S, wanted.batch_seconds)  # the writer gathers by itself
+        return wanted.flush_seconds
 
     def append(self, records: list[tuple[Record, bytes | None]]) -> list[int]:
         """Append to the one partition."""
@@ -161,14 +169,18 @@ def _into_snowflake(folder: DataFolder, config: Config, log: Spool, clock: Clock
         ConfigError: what is missing, or wrong.
         MissingLibrary: the clients are not installed.
     """
-    if config.snowflake.ingestion_method == "snowpipe":
-        raise ConfigError(
-            "snowflake.ingestion_method: snowpipe (v1) is not built yet", hint='use "snowpipe_streaming", the default'
-        )
-    account = account_of(config.snowflake, os.environ)
-    sink = StreamingSink.of(config.snowflake, account, clock, folder.path / "channels.json", partial(_reject, log))
-    limits = Limits(rows=config.batch_rows, bytes=config.batch_bytes, seconds=config.snowflake.flush_seconds)
-    return Pipeline(log, sink, PARTITION, clock, limits=limits)
+    wanted = config.snowflake
+    account, notes, reject = account_of(wanted, os.environ), ChannelNotes(folder.path / NOTES), partial(_reject, log)
+    end = log.end(PARTITION)
+    if wanted.ingestion_method == "snowpipe":
+        channels = StreamingSink.of(wanted, account, clock, notes, reject)
+        files = SnowpipeSink.of(wanted, account, clock, notes, reject, earlier=channels.token, log_end=end)
+        limits = Limits(rows=wanted.batch_rows, bytes=config.batch_bytes, seconds=wanted.batch_seconds)
+        return Pipeline(log, files, PARTITION, clock, limits=limits)
+    files = SnowpipeSink.of(wanted, account, clock, notes, reject, log_end=end)
+    channels = StreamingSink.of(wanted, account, clock, notes, reject, files.settled)
+    limits = Limits(rows=config.batch_rows, bytes=config.batch_bytes, seconds=wanted.flush_seconds)
+    return Pipeline(log, channels, PARTITION, clock, limits=limits)
 
 
 def _reject(log: Spool, rejection: Rejection) -> None:

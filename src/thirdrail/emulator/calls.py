@@ -1,6 +1,7 @@
-"""The calls themselves: what each takes and answers, as measured with the official client 1.9.1."""
+"""The calls themselves: what each takes and answers, as measured with the official clients."""
 
 import base64
+import datetime as dt
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import md5
@@ -15,17 +16,30 @@ from thirdrail.emulator.files import Stage
 from thirdrail.emulator.identity import Identity, NotWho
 from thirdrail.emulator.limits import Limits, Rate
 from thirdrail.emulator.rows import Columns
+from thirdrail.emulator.snowpipe import Snowpipe, SubmittedFile
 from thirdrail.emulator.storage import ChannelRow, NoChannel, RowGap, StaleToken, Storage, UncommittedRows
 
 ELASTIC = "ELASTIC"
 _STAGE_LIFE_MS = 3_600_000
 
 
+_REPORTED_MS = 600_000
+_HISTORY_MS = 14 * 86_400_000
+
+
 class Pipes:
-    """Which table a pipe fills: ``<TABLE>_PIPE``, or the default ``<TABLE>-STREAMING``; names in any case."""
+    """Which table a pipe fills: ``<TABLE>_PIPE``, or the default ``<TABLE>-STREAMING``; names in any case.
+
+    ``<TABLE>_FILES_PIPE`` loads staged files.
+    """
 
     def __init__(self, tables: Mapping[str, Columns]) -> None:
         self._tables = {name.upper(): name for name in tables}
+
+    def files_table(self, pipe: str) -> str | None:
+        """Give the table that a pipe of staged files fills."""
+        name = pipe.upper().rpartition(".")[2]
+        return self._tables.get(name.removesuffix("_FILES_PIPE")) if name.endswith("_FILES_PIPE") else None
 
     def table(self, pipe: str) -> str | None:
         """Give the table; None for a pipe that there is not."""
@@ -49,6 +63,19 @@ class StatusRequest(msgspec.Struct):
     channel_names: list[str]
 
 
+class ToLoad(msgspec.Struct):
+    """One staged file."""
+
+    path: str
+    size: int = 0
+
+
+class InsertFiles(msgspec.Struct):
+    """Body of the call that submits staged files."""
+
+    files: list[ToLoad]
+
+
 class Fragment(msgspec.Struct):
     """Part of an uploaded file."""
 
@@ -62,6 +89,25 @@ class Fragment(msgspec.Struct):
 
 def _refused(status: int, code: str, message: str) -> web.Response:
     return web.json_response({"code": code, "message": message}, status=status)
+
+
+def _keyed(
+    handler: Callable[["Calls", web.Request, str, str], Awaitable[web.Response]],
+) -> Callable[["Calls", web.Request], Awaitable[web.Response]]:
+    """Let a call of Snowpipe's through with a JWT, for a pipe that there is; give it the pipe and its table."""
+
+    async def checked(calls: "Calls", request: web.Request) -> web.Response:
+        try:
+            calls.identity.check_jwt(request.headers.get("Authorization", ""))
+        except NotWho as error:
+            return _refused(401, "390144", str(error))
+        pipe = request.match_info["pipe"].upper()
+        table = calls.pipes.files_table(pipe)
+        if table is None:
+            return _refused(404, "390404", f"The specified object {pipe} does not exist or not authorized.")
+        return await handler(calls, request, pipe, table)
+
+    return checked
 
 
 def _signed(
@@ -92,7 +138,9 @@ class Calls:
         identity: Identity,
         stage: Stage,
         limits: Limits,
+        snowpipe: Snowpipe,
     ) -> None:
+        self.snowpipe = snowpipe
         self.pipes, self.storage, self.identity, self.stage = pipes, storage, identity, stage
         self.limits = limits
         self._rates: dict[tuple[str, str], Rate] = {}
@@ -226,6 +274,33 @@ class Calls:
         states = {each.channel: _status(each, request) for each in found if each is not None}
         return web.json_response({"channel_statuses": states})
 
+    @_keyed
+    async def insert_files(self, request: web.Request, pipe: str, table: str) -> web.Response:
+        """Take staged files to load."""
+        wanted = msgspec.json.decode(await request.read(), type=InsertFiles)
+        if len(wanted.files) > self.limits.files_per_call:
+            return _refused(400, "391400", f"{len(wanted.files)} files; {self.limits.files_per_call} are allowed")
+        self.snowpipe.submit(pipe, table, [(each.path, each.size) for each in wanted.files])
+        return web.json_response({"requestId": request.query.get("requestId"), "responseCode": "SUCCESS"})
+
+    @_keyed
+    async def insert_report(self, request: web.Request, pipe: str, _table: str) -> web.Response:
+        """Tell what ended within the last ten minutes, from a mark on."""
+        now = self.storage.now_ms()
+        mark = request.query.get("beginMark", "")
+        since = max(now - _REPORTED_MS, int(mark) if mark.isdigit() else 0)
+        files = self.snowpipe.told(pipe, since_ms=since)
+        # Files of the same millisecond are told again rather than left out.
+        mark = str(files[-1].loaded_ms if files else since)
+        return web.json_response(_report(pipe, files) | {"nextBeginMark": mark})
+
+    @_keyed
+    async def load_history(self, request: web.Request, pipe: str, _table: str) -> web.Response:
+        """Tell what ended between two instants, of the last 14 days."""
+        since = max(_ms(request.query["startTimeInclusive"]), self.storage.now_ms() - _HISTORY_MS)
+        until = _ms(request.query["endTimeExclusive"]) if "endTimeExclusive" in request.query else None
+        return web.json_response(_report(pipe, self.snowpipe.told(pipe, since_ms=since, until_ms=until)))
+
     async def telemetry(self, _request: web.Request) -> web.Response:
         """Take telemetry, and forget it."""
         return web.json_response({"data": "ok", "code": None, "message": None, "success": True})
@@ -268,3 +343,35 @@ def _status(found: ChannelRow, request: web.Request) -> dict[str, object]:
         "last_error_timestamp_ms": found.error_ms,
         "snowflake_avg_processing_latency_ms": None,
     }
+
+
+def _ms(instant: str) -> int:
+    return int(dt.datetime.fromisoformat(instant).timestamp() * 1000)
+
+
+def _report(pipe: str, files: list[SubmittedFile]) -> dict[str, object]:
+    return {
+        "pipe": pipe,
+        "completeResult": True,
+        "files": [
+            {
+                "path": each.path,
+                "stageLocation": "emulator/",
+                "fileSize": each.size,
+                "timeReceived": _iso(each.received_ms),
+                "lastInsertTime": _iso(each.loaded_ms or each.received_ms),
+                "rowsInserted": each.rows,
+                "rowsParsed": each.parsed,
+                "errorsSeen": each.errors,
+                "errorLimit": 1,
+                "complete": True,
+                "status": each.status,
+                "firstError": each.error,
+            }
+            for each in files
+        ],
+    }
+
+
+def _iso(instant_ms: int) -> str:
+    return dt.datetime.fromtimestamp(instant_ms / 1000, dt.UTC).isoformat().replace("+00:00", "Z")

@@ -9,7 +9,10 @@ from collections import deque
 
 import msgspec
 
-CALLS = ("hostname", "token", "pipe_info", "open", "rows", "filebuffer", "status", "drop", "s3")
+CALLS = (
+    *("hostname", "token", "pipe_info", "open", "rows", "filebuffer", "status", "drop", "s3"),
+    *("login", "query", "insert_files", "insert_report", "load_history"),
+)
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,6 +16,8 @@ class Limits:
     bytes_per_second: int | None = 12 << 20
     """of a channel, uncompressed"""
     channels_per_pipe: int | None = 2_000
+    files_per_call: int = 5_000
+    """of insertFiles"""
 
 
 class Rate:

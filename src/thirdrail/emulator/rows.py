@@ -43,6 +43,11 @@ class Column(msgspec.Struct, frozen=True):
 Columns = Mapping[str, Column]
 
 
+def kept_as(column: Column) -> pl.DataType:
+    """Give the type in which a column is kept."""
+    return _KINDS[column.kind][2]
+
+
 def our_tables() -> dict[str, dict[str, Column]]:
     """Give the tables of Third Rail, and the scratch table of its doctor."""
     return {

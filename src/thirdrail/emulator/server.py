@@ -1,4 +1,4 @@
-"""The server: Snowpipe Streaming's calls over TLS, in a thread of its own."""
+"""The server: the calls of Snowpipe Streaming, Snowpipe and a session over TLS, in a thread of its own."""
 
 import asyncio
 import base64
@@ -19,6 +19,8 @@ from thirdrail.emulator.files import Stage
 from thirdrail.emulator.identity import Identity
 from thirdrail.emulator.limits import Limits
 from thirdrail.emulator.rows import Columns, our_tables
+from thirdrail.emulator.session import Sessions
+from thirdrail.emulator.snowpipe import Snowpipe, Stages
 from thirdrail.emulator.storage import Storage
 from thirdrail.errors import ThirdRailError
 
@@ -51,7 +53,12 @@ class EmulatorServer:
         self.identity = Identity(self.folder / USER_KEY, lifetime_s=token_lifetime_s)
         self.storage = Storage(self.folder, tables or our_tables(), self.faults, commit_delay_s=commit_delay_s)
         stage = Stage(self.folder / "stage", self._stage_key())
-        self.calls = Calls(Pipes(self.storage.tables), self.storage, self.identity, stage, limits or Limits())
+        stages = Stages(self.folder / "stages")
+        self.snowpipe = Snowpipe(self.storage, stages, self.storage.tables)
+        self.sessions = Sessions(self.identity, stages)
+        self.calls = Calls(
+            Pipes(self.storage.tables), self.storage, self.identity, stage, limits or Limits(), self.snowpipe
+        )
         self._stopping = threading.Event()
         self._failed: BaseException | None = None
         self._ready = threading.Event()
@@ -145,6 +152,7 @@ class EmulatorServer:
         try:
             while not self._stopping.wait(_TICK_S):
                 self.storage.commit_due(lambda body: decompressor.decompressobj().decompress(body))
+                self.snowpipe.load_due()
         except Exception as error:
             self._failed = error  # an emulator that takes rows and never commits would look like a Snowflake that hangs
             raise
@@ -152,7 +160,8 @@ class EmulatorServer:
     def _route(self, application: web.Application) -> None:
         pipe = "/v2/streaming/databases/{database}/schemas/{schema}/pipes/{pipe}"
         data = "/v2/streaming/data/databases/{database}/schemas/{schema}/pipes/{pipe}/channels/{channel}"
-        calls = self.calls
+        files = "/v1/data/pipes/{pipe}/"
+        calls, sessions = self.calls, self.sessions
         for method, path, call, handler in (
             ("GET", "/v2/streaming/hostname", "hostname", calls.hostname),
             ("POST", "/oauth/token", "token", calls.token),
@@ -162,7 +171,14 @@ class EmulatorServer:
             ("POST", data + "/rows", "rows", calls.rows),
             ("POST", data + "/filebuffer", "filebuffer", calls.filebuffer),
             ("POST", pipe + ":bulk-channel-status", "status", calls.status),
+            ("POST", files + "insertFiles", "insert_files", calls.insert_files),
+            ("GET", files + "insertReport", "insert_report", calls.insert_report),
+            ("GET", files + "loadHistoryScan", "load_history", calls.load_history),
+            ("POST", "/session/v1/login-request", "login", sessions.login),
+            ("POST", "/queries/v1/query-request", "query", sessions.query),
+            ("POST", "/session", "end", sessions.end),
             ("POST", "/telemetry/send/sessionless", "telemetry", calls.telemetry),
+            ("POST", "/telemetry/send", "telemetry", calls.telemetry),
             ("POST", "/emulator/faults", "admin", self._add_fault),
             ("PUT", "/{object:.+}", "s3", calls.put_object),
         ):

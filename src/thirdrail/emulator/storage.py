@@ -99,7 +99,7 @@ class Storage:
     ) -> None:
         self.folder, self.tables, self.faults, self.commit_delay_s = folder, tables, faults, commit_delay_s
         self._judges = {name: Judge(name, columns) for name, columns in tables.items()}
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         (folder / "tables").mkdir(parents=True, exist_ok=True)
         (folder / TABLES).write_bytes(msgspec.json.encode(tables))
         self._lock = threading.RLock()
@@ -109,7 +109,8 @@ class Storage:
         self._db.executescript(_SCHEMA)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the file alone; all that is changed meanwhile holds, or nothing."""
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -136,7 +137,7 @@ class Storage:
         Raises:
             UncommittedRows: some of its rows wait, and they are not to be discarded.
         """
-        with self._transaction() as db:
+        with self.transaction() as db:
             waits = db.execute("SELECT 1 FROM waiting WHERE pipe = ? AND channel = ?", (pipe, channel)).fetchone()
             if waits and not discard:
                 raise UncommittedRows
@@ -144,7 +145,7 @@ class Storage:
             db.execute(
                 "INSERT INTO channels (pipe, channel, tbl, client_seq, row_seq, created_ms, token) "
                 "VALUES (?, ?, ?, 0, 0, ?, NULL) ON CONFLICT DO NOTHING",
-                (pipe, channel, table, self._now_ms()),
+                (pipe, channel, table, self.now_ms()),
             )
             db.execute(
                 "UPDATE channels SET client_seq = client_seq + 1, row_seq = 0, token = ifnull(?, token), "
@@ -164,7 +165,7 @@ class Storage:
         found = self.channel(pipe, channel)
         if found is None:
             raise NoChannel
-        with self._transaction() as db:
+        with self.transaction() as db:
             for table in ("waiting", "channels"):
                 db.execute(f"DELETE FROM {table} WHERE pipe = ? AND channel = ?", (pipe, channel))  # noqa: S608 - named here
         return found
@@ -177,7 +178,7 @@ class Storage:
         Raises:
             NoChannel, StaleToken, RowGap: the request must not be taken.
         """
-        with self._transaction() as db:
+        with self.transaction() as db:
             found = self.channel(pipe, channel)
             if found is None:
                 raise NoChannel
@@ -192,7 +193,7 @@ class Storage:
             if not self.faults.loses:
                 db.execute(
                     "INSERT INTO waiting (pipe, channel, end_token, body, rows, accepted_ms) VALUES (?, ?, ?, ?, ?, ?)",
-                    (pipe, channel, end_token, body, rows, self._now_ms()),
+                    (pipe, channel, end_token, body, rows, self.now_ms()),
                 )
             if not is_repeated:
                 db.execute("UPDATE channels SET row_seq = row_seq + 1 WHERE pipe = ? AND channel = ?", (pipe, channel))
@@ -202,7 +203,7 @@ class Storage:
         """Commit what has waited long enough; give how many requests were. Called by one thread."""
         if self.faults.is_frozen:
             return 0
-        due = self._now_ms() - int(self.commit_delay_s * 1000)
+        due = self.now_ms() - int(self.commit_delay_s * 1000)
         with self._lock:
             waiting = self._db.execute(
                 "SELECT w.id, w.pipe, w.channel, w.end_token, w.body, w.rows, c.tbl, c.client_seq FROM waiting w "
@@ -235,10 +236,8 @@ class Storage:
             frames.append(frame.with_columns(pl.lit(channel).alias(CHANNEL)))
             refused.append([(table, pipe, channel, end_token, each.reason, each.payload) for each in bad])
         whole = pl.concat(frames)
-        name = f"tables/{table}-{uuid4().hex}.parquet"
-        if len(whole):
-            whole.write_parquet(self.folder / name, compression="zstd", compression_level=1)
-        with self._transaction() as db:
+        name = self.write_file(table, whole) if len(whole) else ""
+        with self.transaction() as db:
             for (number, pipe, channel, end_token, _, rows, _, seq), frame, errors in zip(
                 requests, frames, refused, strict=True
             ):
@@ -259,7 +258,7 @@ class Storage:
                         len(errors),
                         last[4] if last else None,
                         last[3] if last else None,
-                        self._now_ms() if last else None,
+                        self.now_ms() if last else None,
                         pipe,
                         channel,
                     ),
@@ -268,15 +267,24 @@ class Storage:
                     "INSERT INTO refused (tbl, pipe, channel, end_token, reason, payload) VALUES (?, ?, ?, ?, ?, ?)",
                     errors,
                 )
-            if len(whole):
-                db.execute(
-                    "INSERT INTO files (tbl, name, rows, committed_ms) VALUES (?, ?, ?, ?)",
-                    (table, name, len(whole), self._now_ms()),
-                )
+            if name:
+                self.add_file(db, table, name, len(whole))
+
+    def write_file(self, table: str, rows: pl.DataFrame) -> str:
+        """Write rows to a file that nobody names yet; give its name."""
+        name = f"tables/{table}-{uuid4().hex}.parquet"
+        rows.write_parquet(self.folder / name, compression="zstd", compression_level=1)
+        return name
+
+    def add_file(self, db: sqlite3.Connection, table: str, name: str, rows: int) -> None:
+        """Make a file's rows the table's."""
+        db.execute(
+            "INSERT INTO files (tbl, name, rows, committed_ms) VALUES (?, ?, ?, ?)", (table, name, rows, self.now_ms())
+        )
 
     def set_code(self, pipe: str, channel: str, code: str) -> None:
         """Let a channel be in another state."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("UPDATE channels SET code = ? WHERE pipe = ? AND channel = ?", (code, pipe, channel))
 
     def steal(self, pipe: str, channel: str) -> None:

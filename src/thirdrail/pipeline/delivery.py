@@ -14,7 +14,7 @@ from thirdrail.model.records import Position, Span
 from thirdrail.model.tables import FEED_MESSAGES, TABLES, Table
 from thirdrail.pipeline.transform import Rows
 
-SPANS_ABROAD = 32
+SPANS_ABROAD = 64
 ROWS_ABROAD = 2_000_000
 """Handed over and not durable yet: beyond either, the log is not read further, and grows instead of memory."""
 

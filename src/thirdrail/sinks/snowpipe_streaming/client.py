@@ -7,7 +7,6 @@ property whose name it does not know.
 
 import logging
 import os
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -25,6 +24,7 @@ from thirdrail.errors import (
     SnowflakeUnavailable,
 )
 from thirdrail.sinks.snowflake.account import INSTALL, Account
+from thirdrail.sinks.snowflake.client_environment import trusting
 
 if TYPE_CHECKING:
     from snowflake.ingest.streaming import StreamingIngestClient
@@ -62,7 +62,6 @@ _REFUSED = {"AuthTokenError", "SfApiAuthError", "ConfigError", "SfApiNotFoundErr
 _UNREACHED = {"HttpRetriesExhaustedError", "HttpRetryableClientError", "SfApiInternalServerError", "FileUploadError"}
 _ALWAYS_ROWS = {"max_buffered_kb_for_rowset_mode": "65535", "max_rowset_payload_size_mb": "64"}
 """Both: what has waited is weighed by the first, a batch (some 4 MiB and the row that fills it) by the second."""
-_environment = threading.Lock()
 
 
 def sdk() -> ModuleType:
@@ -131,25 +130,8 @@ def connected(account: Account, pipe: str, given: Mapping[str, str]) -> "Streami
             hint="thirdrail snowflake ddl says how to make a key pair",
         )
     name = f"thirdrail-{pipe.lower()}"
-    with translated(f"pipe {account.database}.{account.schema}.{pipe}"), _reaching(account):
+    with translated(f"pipe {account.database}.{account.schema}.{pipe}"), trusting(account):
         return sdk().StreamingIngestClient(name, account.database, account.schema, pipe, properties=checked(given))
-
-
-@contextmanager
-def _reaching(account: Account) -> Iterator[None]:
-    """Let a client that is built meanwhile trust certificates of our own; nothing else of the process does."""
-    given = {"SSL_CERT_FILE": account.ca_file} if account.ca_file else {}
-    with _environment:
-        before = {name: os.environ.get(name) for name in given}
-        os.environ.update(given)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
 
 
 @contextmanager

@@ -2,17 +2,17 @@
 
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from thirdrail.config import SnowflakeConfig
 from thirdrail.errors import ChannelInvalid, ChannelOwnedElsewhere, PositionUnknown
 from thirdrail.model.ports import Clock
-from thirdrail.model.records import Rejection
+from thirdrail.model.records import Position, Rejection
 from thirdrail.model.tables import Table
 from thirdrail.sinks.snowflake.account import Account, channel_name, pipe_name
+from thirdrail.sinks.snowflake.notes import ChannelNotes, files_key
+from thirdrail.sinks.snowflake.tokens import Token, parsed
 from thirdrail.sinks.snowpipe_streaming.client import connected, properties, translated
-from thirdrail.sinks.snowpipe_streaming.notes import ChannelNotes
 from thirdrail.sinks.snowpipe_streaming.writer import Channels, Held, StreamingWriter
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ _BUFFER_MS = 100
 """Rows wait in the loop for company; in the client only for those of the same call."""
 
 Connect = Callable[[str], "StreamingIngestClient"]
+Earlier = Callable[[Table, str, str], Position | None]
+"""How far a table (of a log and partition) is by the other method, once all that it was sent is settled."""
 
 
 class StreamingSink:
@@ -38,7 +40,9 @@ class StreamingSink:
         clock: Clock,
         notes: ChannelNotes,
         reject: Callable[[Rejection], None],
+        earlier: Earlier = lambda *_: None,
     ) -> None:
+        self._earlier = earlier
         self._connect, self._config, self._clock, self._notes, self._reject = connect, config, clock, notes, reject
         self._clients: dict[str, StreamingIngestClient] = {}
         self._thefts: deque[float] = deque(maxlen=THEFTS)
@@ -46,11 +50,17 @@ class StreamingSink:
 
     @classmethod
     def of(
-        cls, config: SnowflakeConfig, account: Account, clock: Clock, notes: Path, reject: Callable[[Rejection], None]
+        cls,
+        config: SnowflakeConfig,
+        account: Account,
+        clock: Clock,
+        notes: ChannelNotes,
+        reject: Callable[[Rejection], None],
+        earlier: Earlier = lambda *_: None,
     ) -> "StreamingSink":
         """Give the sink of an account; nothing is asked of it yet."""
         given = properties(account, retry_seconds=config.retry_seconds, buffer_ms=_BUFFER_MS)
-        return cls(lambda pipe: connected(account, pipe, given), config, clock, ChannelNotes(notes), reject)
+        return cls(lambda pipe: connected(account, pipe, given), config, clock, notes, reject, earlier)
 
     def open(self, table: Table, log_id: str, partition: str) -> StreamingWriter:
         """Give the writer of a table.
@@ -64,13 +74,10 @@ class StreamingSink:
         pipe = pipe_name(table.name, default_pipes=self._config.default_pipes)
         channel = channel_name(self._config.deployment, partition)
         key = f"{pipe}/{channel}"
+        earlier = self._earlier(table, log_id, partition)
         held = self._channel(pipe, channel, None)
-        if held[1].latest_committed_offset_token is None and key in self._notes:
-            raise PositionUnknown(
-                f"{table.name}: channel {channel} of pipe {pipe} was dropped: nobody knows which rows the table has",
-                hint=f"thirdrail snowflake channels forget {key} starts a new one where the other tables are; "
-                "rows of the last seconds before it went may then be there twice",
-            )
+        if held[1].latest_committed_offset_token is None and key in self._notes and earlier is None:
+            raise self._dropped(table, pipe, channel)
         return StreamingWriter(
             table,
             log_id,
@@ -78,12 +85,44 @@ class StreamingSink:
                 lambda first: self._channel(pipe, channel, first),
                 lambda: self._notes.rejected(key),
                 lambda count: self._notes.note(key, count),
+                lambda: self._notes.forget_loaded(files_key(table, partition)),
                 self._reject,
                 self._stolen,
             ),
             held,
             self._clock,
             stuck_seconds=self._config.stuck_seconds,
+            earlier=earlier,
+        )
+
+    def token(self, table: Table, log_id: str, partition: str) -> Token | None:
+        """Give how far a table's channel is, once all that it was sent is committed or discarded; None for no channel.
+
+        For the other method, which goes on there.
+
+        Raises:
+            PositionUnknown: the channel is gone.
+        """
+        pipe = pipe_name(table.name, default_pipes=self._config.default_pipes)
+        channel = channel_name(self._config.deployment, partition)
+        key = f"{pipe}/{channel}"
+        if key not in self._notes:
+            return None
+        opened, status = self._channel(pipe, channel, None)
+        with translated(f"channel {channel} of pipe {pipe}"):
+            opened.close(wait_for_flush=False)
+        if status.latest_committed_offset_token is None:
+            if self._notes.loaded(files_key(table, partition)) is not None:
+                return None  # files have filled the table since
+            raise self._dropped(table, pipe, channel)
+        return parsed(status.latest_committed_offset_token, log_id, table.name)
+
+    @staticmethod
+    def _dropped(table: Table, pipe: str, channel: str) -> PositionUnknown:
+        return PositionUnknown(
+            f"{table.name}: channel {channel} of pipe {pipe} was dropped: nobody knows which rows the table has",
+            hint=f"thirdrail snowflake channels forget {pipe}/{channel} starts a new one where the other tables are; "
+            "rows of the last seconds before it went may then be there twice",
         )
 
     def _channel(self, pipe: str, channel: str, first: str | None) -> Held:

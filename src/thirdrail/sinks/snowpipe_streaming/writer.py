@@ -12,10 +12,10 @@ from thirdrail.errors import ChannelInvalid, ChannelStuck, PositionGap, SinkErro
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position, Rejection, Span
 from thirdrail.model.tables import Table
-from thirdrail.sinks.snowflake.types import unfit
+from thirdrail.sinks.snowflake.fit import fit
+from thirdrail.sinks.snowflake.tokens import Token, after, in_order, parsed, token_of
 from thirdrail.sinks.snowpipe_streaming.client import translated
 from thirdrail.sinks.snowpipe_streaming.lines import Chunk, chunks
-from thirdrail.sinks.snowpipe_streaming.tokens import Token, after, in_order, parsed, token_of
 
 if TYPE_CHECKING:
     from snowflake.ingest.streaming import ChannelStatus, StreamingIngestChannel
@@ -42,6 +42,8 @@ class Channels(NamedTuple):
     """How many refused rows the log has been told of."""
     note: Callable[[int], None]
     """Remember that the channel exists, and so many."""
+    moved: Callable[[], None]
+    """Note that the channel has gone on: whatever filled the table before is behind it."""
     reject: Callable[[Rejection], None]
     """Tell the log of refused rows."""
     stolen: Callable[[ChannelInvalid], None]
@@ -64,11 +66,6 @@ class _Call(NamedTuple):
     feed_id: str
 
 
-def _told(row: dict[str, object]) -> dict[str, object]:
-    """Give a row as a record of the log holds it: what JSON does not know as text."""
-    return {name: value if isinstance(value, str | int | None) else repr(value) for name, value in row.items()}
-
-
 class StreamingWriter:
     """The one writer of a table and partition; see ``DeferredWriter``. Blocks only while the client is saturated."""
 
@@ -81,14 +78,20 @@ class StreamingWriter:
         clock: Clock,
         *,
         stuck_seconds: float,
+        earlier: Position | None = None,
     ) -> None:
-        """Begin where an open channel is; one without a token has just been made."""
+        """Begin where an open channel is; one without a token has just been made.
+
+        ``earlier`` is how far the table is by the other method, all of it settled.
+        """
         self._table, self._log_id, self._channels, self._clock = table, log_id, channels, clock
         self._stuck_seconds = stuck_seconds
         self._channel: StreamingIngestChannel | None = held[0]
         self._committed = self._token(held[1])
         self._position = None if self._committed is None else self._committed.offset
         self._resume = self._committed
+        if earlier is not None and (self._committed is None or self._committed < Token(earlier)):
+            self._position, self._resume = earlier, Token(earlier)
         self._end: Position | None = None
         self._spans: deque[_Sent] = deque()
         self._calls: deque[_Call] = deque()
@@ -116,7 +119,7 @@ class StreamingWriter:
                 hint="this is a defect of Third Rail; the tables are unharmed",
             )
         if self._committed is None:
-            self._begin(span.start)
+            self._begin(span.start if self._position is None else max(span.start, self._position))
         self._end = span.end
         last = self._send(rows, offsets, span) if len(rows) else None
         self._spans.append(_Sent(span.end, last))
@@ -131,12 +134,15 @@ class StreamingWriter:
         self._channels.note(self._channels.rejected())
         self._committed = self._resume = first
         self._position = position
+        self._channels.moved()
 
     def _send(self, rows: pa.Table, offsets: pa.Array | None, span: Span) -> Token | None:
         frame = in_order(self._table, rows, offsets)
         if self._resume is not None:
             frame = after(frame, self._resume)
-        frame = self._fit(frame)
+        sent = fit(self._table, frame, self._clock, self._channels.reject)
+        self.rows_rejected += len(frame) - len(sent)
+        frame = sent
         if frame.is_empty():
             return None
         if not self._spans:
@@ -146,26 +152,6 @@ class StreamingWriter:
             self._append(frame, chunk, last)
         self._resume = None  # what comes is above all of this
         return Token(span.end)
-
-    def _fit(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Give the rows that Snowflake will take as they are; of the others the log is told, whole."""
-        names = self._table.names()
-        bad = pl.Series(unfit(self._table, frame.select(names).to_arrow().cast(self._table.arrow_schema)))
-        if not bad.any():
-            return frame
-        refused = frame.filter(bad)
-        self._channels.reject(
-            Rejection(
-                rejected_at=self._clock.now(),
-                sink="snowflake",
-                table=self._table.name,
-                feed_id=refused["feed_id"][0],
-                reason="a value that Snowflake would refuse or alter: too long, no text, or out of its range",
-                rows=tuple(_told(row) for row in refused.select(names).to_dicts()),
-            )
-        )
-        self.rows_rejected += len(refused)
-        return frame.filter(~bad)
 
     def _append(self, frame: pl.DataFrame, chunk: Chunk, last: Token) -> None:
         place = chunk.last - len(chunk.lines) + 1
@@ -213,6 +199,7 @@ class StreamingWriter:
             raise ChannelInvalid(f"{self._table.name}: its channel went back, from {self._committed} to {token}")
         if token != self._committed:
             self._committed, self._moved_at = token, self._clock.monotonic()
+            self._channels.moved()
         if status.rows_error_count > self._channels.rejected():
             self._tell_of_rejected(status)
         while self._calls and self._committed is not None and self._calls[0].last <= self._committed:

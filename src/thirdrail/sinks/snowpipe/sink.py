@@ -1,0 +1,148 @@
+"""The Snowpipe sink (v1): a stage for all tables, a pipe for each."""
+
+from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, ClassVar
+
+from thirdrail.config import SnowflakeConfig
+from thirdrail.errors import HandOverPending, MissingLibrary
+from thirdrail.model.ports import Clock
+from thirdrail.model.records import Position
+from thirdrail.model.tables import Table
+from thirdrail.sinks.snowflake.account import INSTALL, Account
+from thirdrail.sinks.snowflake.fit import Reject
+from thirdrail.sinks.snowflake.notes import ChannelNotes, files_key
+from thirdrail.sinks.snowflake.statements import STAGE
+from thirdrail.sinks.snowflake.tables_sql import files_pipe
+from thirdrail.sinks.snowflake.tokens import Token
+from thirdrail.sinks.snowpipe.ports import Loading, Stage
+from thirdrail.sinks.snowpipe.writer import Books, FilesWriter, Limits
+
+if TYPE_CHECKING:
+    from thirdrail.sinks.snowpipe.pipe import RestPipe
+    from thirdrail.sinks.snowpipe.session import Session
+
+Place = Callable[[Table], tuple[Stage, Loading]]
+Earlier = Callable[[Table, str, str], Token | None]
+"""How far a table (of a log and partition) is by channels, once all that they were sent is settled."""
+
+
+class SnowpipeSink:
+    """Tables of one schema. Blocks while it opens; one thread at a time."""
+
+    deferred: ClassVar[bool] = True
+    name = "snowflake"
+
+    def __init__(
+        self,
+        place: Place,
+        config: SnowflakeConfig,
+        clock: Clock,
+        notes: ChannelNotes,
+        reject: Reject,
+        *,
+        earlier: Earlier = lambda *_: None,
+        log_end: Position | None = None,
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``log_end`` is where the log ended when we began: nothing beyond it can be staged already."""
+        self._place, self._config, self._clock, self._notes, self._reject = place, config, clock, notes, reject
+        self._earlier, self._log_end, self._close = earlier, log_end, close
+
+    @classmethod
+    def of(
+        cls,
+        config: SnowflakeConfig,
+        account: Account,
+        clock: Clock,
+        notes: ChannelNotes,
+        reject: Reject,
+        *,
+        earlier: Earlier = lambda *_: None,
+        log_end: Position | None = None,
+    ) -> "SnowpipeSink":
+        """Give the sink of an account; nothing is asked of it yet."""
+        clients = _Clients(config, account)
+        return cls(clients.of, config, clock, notes, reject, earlier=earlier, log_end=log_end, close=clients.close)
+
+    def open(self, table: Table, log_id: str, partition: str) -> FilesWriter:
+        """Give the writer of a table, which takes over what is staged.
+
+        Raises:
+            StagedFileRefused, PositionUnknown, LogBehindDestination: see :class:`FilesWriter`.
+            SnowflakeUnavailable, SnowflakeRefused: Snowflake does not answer, or says no.
+        """
+        return self._opened(table, log_id, partition, self._earlier(table, log_id, partition))
+
+    def settled(self, table: Table, log_id: str, partition: str) -> Position | None:
+        """Give how far a table is loaded from files, for the method that goes on there; None for one that never was.
+
+        Raises:
+            HandOverPending: some are submitted and not loaded yet: ask again.
+        """
+        if self._notes.loaded(files_key(table, partition)) is None:
+            return None
+        writer = self._opened(table, log_id, partition, None)
+        if not writer.is_settled:
+            raise HandOverPending(
+                f"{table.name}: files that were submitted before snowflake.ingestion_method was changed are not loaded "
+                f"yet, from offset {writer.position} on",
+                hint="channels go on when they are; nothing is to be done",
+            )
+        return writer.position
+
+    def _opened(self, table: Table, log_id: str, partition: str, token: Token | None) -> FilesWriter:
+        key, config = files_key(table, partition), self._config
+        return FilesWriter(
+            table,
+            (log_id, partition),
+            self._place(table),
+            Books(
+                self._notes.loaded(key),
+                lambda position: self._notes.note_loaded(key, position),
+                self._reject,
+                token,
+                self._log_end,
+            ),
+            self._clock,
+            limits=Limits(config.batch_rows, config.batch_bytes, config.batch_seconds),
+            stuck_seconds=config.stuck_seconds,
+        )
+
+    def close(self) -> None:
+        """End the session."""
+        self._close()
+
+
+class _Clients:
+    """The official clients, imported when a table is first opened: they are an extra."""
+
+    def __init__(self, config: SnowflakeConfig, account: Account) -> None:
+        self._config, self._account = config, account
+        self._session: Session | None = None
+        self._pipes: dict[str, RestPipe] = {}
+
+    def of(self, table: Table) -> tuple[Stage, Loading]:
+        """Give a table's stage and pipe."""
+        session_part, pipe_part = _vendors()
+        timeout = self._config.retry_seconds
+        if self._session is None:
+            self._session = session_part.Session(self._account, timeout_seconds=timeout)
+        if table.name not in self._pipes:
+            self._pipes[table.name] = pipe_part.RestPipe(self._account, files_pipe(table), timeout_seconds=timeout)
+        stage = f"{self._account.database}.{self._account.schema}.{STAGE}"
+        staged = session_part.SessionStage(self._session, stage, self._config.deployment, table.name)
+        return staged, self._pipes[table.name]
+
+    def close(self) -> None:
+        """End the session, if there is one."""
+        if self._session is not None:
+            self._session.close()
+
+
+def _vendors() -> tuple[ModuleType, ModuleType]:
+    try:
+        return import_module("thirdrail.sinks.snowpipe.session"), import_module("thirdrail.sinks.snowpipe.pipe")
+    except ImportError as error:
+        raise MissingLibrary(f"{error.name} is not installed", hint=INSTALL) from error
