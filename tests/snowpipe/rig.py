@@ -21,27 +21,27 @@ class FilesRig:
 
     def __init__(self, folder: Path, emulator: EmulatorServer, deployment: str = "main", **keys: object) -> None:
         self.emulator = emulator
+        given = {"private_key_path": str(emulator.key_file), "retry_seconds": 5.0, "stuck_seconds": 30.0}
         self.config = SnowflakeConfig(
             account=ACCOUNT,
             user=USER,
-            private_key_path=str(emulator.key_file),
             url=emulator.url,
             ca_file=str(emulator.ca_file),
             deployment=deployment,
             ingestion_method="snowpipe",
-            **({"retry_seconds": 5.0, "stuck_seconds": 30.0, "batch_seconds": 0.3} | keys),  # type: ignore[arg-type]
+            **(given | {"batch_seconds": 0.3} | keys),  # type: ignore[arg-type]
         )
         self._notes = folder / f"channels-{deployment}.json"
         self.rejections: list[Rejection] = []
         self.sink = self.new_sink()
         self.writer: FilesWriter | None = None
 
-    def new_sink(self) -> SnowpipeSink:
+    def new_sink(self, log_end: int | None = None) -> SnowpipeSink:
         """Give a sink as a new process would."""
         account, notes, clock = account_of(self.config, {}), ChannelNotes(self._notes), SystemClock()
         channels = StreamingSink.of(self.config, account, clock, notes, self.rejections.append)
         return SnowpipeSink.of(
-            self.config, account, clock, notes, self.rejections.append, earlier=channels.token, log_end=None
+            self.config, account, clock, notes, self.rejections.append, earlier=channels.token, log_end=log_end
         )
 
     def open(self, log_id: str = LOG) -> FilesWriter:

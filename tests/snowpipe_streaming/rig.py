@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 from random import Random
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -11,6 +12,7 @@ from thirdrail.emulator.limits import Limits
 from thirdrail.emulator.rows import Column as Kind
 from thirdrail.emulator.server import ACCOUNT, USER, EmulatorServer
 from thirdrail.errors import SinkError
+from thirdrail.model.ports import DeferredWriter
 from thirdrail.model.records import Rejection, Span
 from thirdrail.model.tables import Column, Role, Table
 from thirdrail.observe.clock import SystemClock
@@ -119,7 +121,7 @@ def pairs(start: int, end: int) -> list[tuple[int, int]]:
     return [(offset, ordinal) for offset in range(start, end) for ordinal in range(offset * 7 % 5)]
 
 
-def settle(writer: StreamingWriter, position: int, within_s: float = 12.0) -> None:
+def settle(writer: DeferredWriter, position: int, within_s: float = 12.0) -> None:
     """Wait until a position is durable."""
     deadline = time.monotonic() + within_s
     while (writer.settle() or 0) < position:
@@ -127,7 +129,21 @@ def settle(writer: StreamingWriter, position: int, within_s: float = 12.0) -> No
         time.sleep(0.02)
 
 
-def deliver(rig: Rig, end: int, random: Random, *, within_s: float = 90.0) -> int:
+class Opens(Protocol):
+    """A rig of either method."""
+
+    sink: Any
+
+    def open(self) -> DeferredWriter:
+        """Open the table's writer."""
+        ...
+
+    def new_sink(self) -> Any:
+        """Give a sink as a new process would."""
+        ...
+
+
+def deliver(rig: Opens, end: int, random: Random, *, within_s: float = 90.0) -> int:
     """Bring offsets 0 to ``end`` over, beginning anew after every error; give how many errors there were."""
     errors, deadline = 0, time.monotonic() + within_s
     while True:

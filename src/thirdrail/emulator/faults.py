@@ -11,7 +11,7 @@ import msgspec
 
 CALLS = (
     *("hostname", "token", "pipe_info", "open", "rows", "filebuffer", "status", "drop", "s3"),
-    *("login", "query", "insert_files", "insert_report", "load_history"),
+    *("login", "query", "abort", "insert_files", "insert_report", "load_history"),
 )
 
 

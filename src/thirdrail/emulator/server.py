@@ -176,6 +176,7 @@ class EmulatorServer:
             ("GET", files + "loadHistoryScan", "load_history", calls.load_history),
             ("POST", "/session/v1/login-request", "login", sessions.login),
             ("POST", "/queries/v1/query-request", "query", sessions.query),
+            ("POST", "/queries/v1/abort-request", "abort", sessions.abort),
             ("POST", "/session", "end", sessions.end),
             ("POST", "/telemetry/send/sessionless", "telemetry", calls.telemetry),
             ("POST", "/telemetry/send", "telemetry", calls.telemetry),

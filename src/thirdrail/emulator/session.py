@@ -119,6 +119,10 @@ class Sessions:
         self._tokens.pop(self._token(request), None)
         return web.json_response({"success": True, "code": None, "message": None, "data": None})
 
+    async def abort(self, _request: web.Request) -> web.Response:
+        """Cancel a statement: all that there are, are over when they are answered."""
+        return web.json_response({"success": True, "code": None, "message": None, "data": None})
+
     async def query(self, request: web.Request) -> web.Response:
         """Run a statement."""
         if self._tokens.get(self._token(request), 0.0) < max(time.time(), self._identity.not_before):

@@ -2,15 +2,16 @@
 
 import logging
 import re
+import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import serialization
-from snowflake.connector import SnowflakeConnection, connect
+from snowflake.connector import SnowflakeConnection
 from snowflake.connector.errors import Error, OperationalError
 
 from thirdrail.errors import ConfigError, SnowflakeRefused, SnowflakeUnavailable
@@ -46,6 +47,15 @@ def private_key(account: Account) -> bytes:
     )
 
 
+class _Connection(SnowflakeConnection):
+    """The connector's timer cancels a statement that took too long; where that fails, too, nobody needs a traceback."""
+
+    def _cancel_query(self, sql: str, request_id: uuid.UUID) -> dict[str, bool | None]:
+        with suppress(Error, OSError):
+            return super()._cancel_query(sql, request_id)
+        return {"success": False}
+
+
 class Session:
     """One session, begun when it is first needed, and anew after an error. One thread at a time."""
 
@@ -70,7 +80,7 @@ class Session:
     def _connected(self) -> SnowflakeConnection:
         logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)
         parts = urlsplit(self._account.url)
-        return connect(
+        return _Connection(
             account=self._account.account,
             user=self._account.user,
             role=self._account.role,
