@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from tests.faults.process import Child, Victim, eventually
 from tests.live.configured import configured
 from thirdrail import app
@@ -29,10 +31,12 @@ def free_port() -> int:
 
 
 def committed(folder: Path) -> int:
-    return int(query(folder, "SELECT sum(inserted)::BIGINT AS n FROM channels")["n"][0].as_py() or 0)
+    sent = "SELECT (SELECT coalesce(sum(inserted), 0) FROM channels) + (SELECT coalesce(sum(rows), 0) FROM submitted)"
+    return int(query(folder, f"{sent} AS n")["n"][0].as_py())
 
 
-def test_kills_of_either_side_leave_the_same_rows_in_both(tmp_path: Path) -> None:
+@pytest.mark.parametrize("methods", [("snowpipe_streaming",), ("snowpipe", "snowpipe", "snowpipe_streaming")])
+def test_kills_of_either_side_leave_the_same_rows_in_both(tmp_path: Path, methods: tuple[str, ...]) -> None:
     random, port = Random(5), free_port()
     stand_in, data, path = tmp_path / "emulator", tmp_path / "data", tmp_path / "run.toml"
     emulator = [sys.executable, "-m", "thirdrail", "emulator", "serve", "--data", str(stand_in), "--port", str(port)]
@@ -40,13 +44,14 @@ def test_kills_of_either_side_leave_the_same_rows_in_both(tmp_path: Path) -> Non
     with CityServer(seed=3) as city:
         configured(path, city, feeds=FEEDS, commit_interval_seconds=1, sinks=["iceberg", "snowflake"])
         section = EmulatorServer(stand_in, port=port).configuration().partition("[snowflake]")[2]
-        path.write_text(path.read_text() + f"\n[snowflake]{section}\nretry_seconds = 2\n")
+        text = path.read_text() + f"\n[snowflake]{section}\nretry_seconds = 2\nbatch_seconds = 1.0\n"
         server: Child | None = None
         try:
             for number in range(KILLS):
                 if server is None:
                     server = Child(emulator, log=tmp_path / f"emulator-{number}.log").__enter__()
                     server.until_said("https://")
+                path.write_text(f'{text}ingestion_method = "{methods[number % len(methods)]}"\n')
                 before = committed(stand_in)
                 with Victim(tmp_path / f"run-{number}.log", "run", "--data", str(data), "--config", str(path)) as run:
                     eventually(lambda before=before: committed(stand_in) > before, 60, "rows are committed")

@@ -78,7 +78,8 @@ def serve(
 def sql(query: str, form: str, folder: Path) -> int:
     """Run one SQL query over the committed rows, beside a running server.
 
-    Tables by their names; `refused` holds rows that were not taken, `channels` how far each channel is.
+    Tables by their names; `refused` holds rows that were not taken, `channels` how far each channel is,
+    `submitted` what became of staged files.
     """
     from thirdrail.emulator.looking import query as ask  # noqa: PLC0415 - as above
 

@@ -15,7 +15,9 @@ from thirdrail.errors import NoDataYet, QueryError
 
 
 def connected(folder: Path) -> duckdb.DuckDBPyConnection:
-    """Give a connection that sees every table as it is now, their refused rows as ``refused``, and ``channels``.
+    """Give a connection that sees every table as it is now.
+
+    Beside them ``refused`` rows, ``channels``, and the files that were ``submitted`` to pipes.
 
     Raises:
         NoDataYet: no emulator has served from there.
@@ -27,7 +29,7 @@ def connected(folder: Path) -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone='UTC'")
     with closing(sqlite3.connect(f"file:{folder.absolute() / 'emulator.sqlite'}?mode=ro", uri=True)) as db:
         files = db.execute("SELECT tbl, name FROM files ORDER BY id").fetchall()
-        for view in ("channels", "refused"):
+        for view in ("channels", "refused", "submitted"):
             cursor = db.execute(f"SELECT * FROM {view}")  # noqa: S608 - named here
             _register(connection, view, [each[0] for each in cursor.description], cursor.fetchall())
     for table, columns in tables.items():

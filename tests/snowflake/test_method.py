@@ -1,0 +1,75 @@
+"""`ingestion_method` changed in mid-stream, both ways and back: the same rows, with files loaded only later."""
+
+import time
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import pytest
+
+from tests.snowflake.test_hand_over import AT, FEEDS
+from thirdrail import app
+from thirdrail.app.data_folder import DataFolder
+from thirdrail.city.messages import body, header_time
+from thirdrail.cli.rehearse import compared_folders
+from thirdrail.config import Config, SpoolConfig, load
+from thirdrail.emulator.looking import query
+from thirdrail.emulator.server import EmulatorServer
+from thirdrail.errors import HandOverPending
+from thirdrail.model.records import Poll
+from thirdrail.sinks.snowpipe import writer
+
+Method = Literal["snowpipe", "snowpipe_streaming"]
+
+
+def carry(data: Path, config: Config, method: Method, minute: int, *, for_s: float = 60.0) -> None:
+    """Poll a minute, and carry until all is settled, or for some seconds."""
+    snowflake = msgspec.structs.replace(config.snowflake, ingestion_method=method, batch_seconds=1.0)
+    with app.writing(data, msgspec.structs.replace(config, snowflake=snowflake)) as work:
+        until = time.monotonic() + for_s
+        work.note_settings()
+        work.append(
+            [
+                (Poll(feed_id=feed, fetched_at=(header_time(feed, AT) + 60 * minute + 3) * 1_000_000), text)
+                for feed in FEEDS
+                for text in (body(0, feed, AT + 60 * minute),)
+            ]
+        )
+        work.drain(app.Totals(), lambda: time.monotonic() > until)
+
+
+def test_one_key_is_the_whole_migration(
+    tmp_path: Path, config_file: Path, emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "ASK_S", 0.2)
+    data = tmp_path / "data"
+    snowflake = load(config_file).snowflake
+    config = Config(sinks=("iceberg", "snowflake"), snowflake=snowflake, spool=SpoolConfig(reserve_gb=0.0))
+    submitted = "SELECT count(*) AS n FROM submitted WHERE status = 'LOAD_IN_PROGRESS'"
+
+    carry(data, config, "snowpipe", 0)
+    emulator.faults.is_frozen = True
+    carry(data, config, "snowpipe", 1, for_s=8)
+    waiting = emulated(emulator, submitted)
+    assert waiting > 0, "files are on their way"
+    with pytest.raises(HandOverPending, match="not loaded yet"):
+        carry(data, config, "snowpipe_streaming", 2)
+    assert emulated(emulator, submitted) == waiting
+    emulator.faults.is_frozen = False
+
+    carry(data, config, "snowpipe_streaming", 3)
+    emulator.faults.is_frozen = True
+    carry(data, config, "snowpipe_streaming", 4, for_s=3)  # accepted, not committed: thrown away by who opens next
+    emulator.faults.is_frozen = False
+    carry(data, config, "snowpipe", 5)
+    carry(data, config, "snowpipe_streaming", 6)
+    carry(data, config, "snowpipe", 7)
+
+    found = compared_folders(data, emulator.folder)
+    assert [each for each in found if not each.is_same] == []
+    assert sum(each.here for each in found) > 1_000
+    assert app.audit(DataFolder.existing(data), None).ok
+
+
+def emulated(emulator: EmulatorServer, sql: str) -> int:
+    return int(query(emulator.folder, sql)["n"][0].as_py())
