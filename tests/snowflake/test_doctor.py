@@ -22,6 +22,7 @@ from thirdrail.observe.clock import SystemClock
 from thirdrail.sinks.snowflake.account import Account, account_of
 from thirdrail.sinks.snowflake.doctor import STEPS, Doctor
 from thirdrail.sinks.snowflake.examination import Step
+from thirdrail.sinks.snowflake.file_steps import FILE_STEPS
 from thirdrail.sinks.snowflake.key_pair import read_key
 from thirdrail.sinks.snowflake.statements import names_of
 
@@ -76,6 +77,37 @@ def test_both_doctor_and_ddl_say_why_the_property_of_the_older_client_is_not_nee
         said = command(*arguments).out
         assert "ENABLE_ICEBERG_STREAMING is not" in said
         assert "older streaming" in said
+
+
+def _files(config_file: Path) -> Path:
+    return _changed(config_file, ingestion_method="snowpipe")
+
+
+def test_the_steps_of_staged_files_hold_and_leave_nothing_there(config_file: Path, emulator: EmulatorServer) -> None:
+    done = _doctor(_files(config_file), "--json")
+    assert done.code == 0, done
+    assert {name: step.ok for name, step in _steps(done).items()} == dict.fromkeys(FILE_STEPS, True)
+    assert emulator.snowpipe.stages.files("THIRDRAIL_STAGE", "") == []
+
+
+def test_a_stage_that_is_not_granted_is_named_with_its_grants(config_file: Path, emulator: EmulatorServer) -> None:
+    emulator.sessions.refuses = "SQL access control error: Insufficient privileges to operate on stage"
+    done = _doctor(_files(config_file), "--json")
+    steps = _steps(done)
+    assert (done.code, steps["token"].ok, steps["stage"].ok, steps["pipes"].ok) == (1, True, False, None)
+    assert "Insufficient privileges" in steps["stage"].found
+    assert "GRANT WRITE ON STAGE MTA.REALTIME.THIRDRAIL_STAGE TO ROLE THIRDRAIL_INGEST;" in steps["stage"].fix
+
+
+def test_a_pipe_for_files_that_there_is_not_is_named(tmp_path: Path, keys: Path) -> None:
+    shutil.copytree(keys, tmp_path / "emulator")
+    tables = {name: columns for name, columns in our_tables().items() if name != "alerts"}
+    with EmulatorServer(tmp_path / "emulator", tables=tables) as server:
+        config_file = tmp_path / "c.toml"
+        config_file.write_text(server.configuration())
+        step = _steps(_doctor(_files(config_file), "--json"))["pipes"]
+    assert (step.ok, "1 are missing" in step.found, "ALERTS_FILES_PIPE" in step.found) == (False, True, True)
+    assert "GRANT MONITOR ON PIPE MTA.REALTIME.ALERTS_FILES_PIPE TO ROLE THIRDRAIL_INGEST;" in step.fix
 
 
 def test_another_key_is_a_fault_of_the_token_step_and_the_sql_sets_it(config_file: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`ingestion_method` changed in mid-stream, both ways and back: the same rows, with files loaded only later."""
 
+import json
 import time
 from pathlib import Path
 from typing import Literal
@@ -7,6 +8,7 @@ from typing import Literal
 import msgspec
 import pytest
 
+from tests.snowflake.conftest import command
 from tests.snowflake.test_hand_over import AT, FEEDS
 from thirdrail import app
 from thirdrail.app.data_folder import DataFolder
@@ -52,6 +54,14 @@ def test_one_key_is_the_whole_migration(
     carry(data, config, "snowpipe", 1, for_s=8)
     waiting = emulated(emulator, submitted)
     assert waiting > 0, "files are on their way"
+    place = ["--config", str(config_file), "--data", str(data)]
+    config_file.write_text(config_file.read_text() + '\ningestion_method = "snowpipe"\n')
+    status = command("status", "--json", *place)
+    assert not status.err
+    told = json.loads(status.out)
+    assert (status.code, sum(each["waiting"] for each in told)) == (0, waiting)
+    assert max(each["lag"] for each in told) > 0
+    assert "waiting" in command("status", *place).out
     with pytest.raises(HandOverPending, match="not loaded yet"):
         carry(data, config, "snowpipe_streaming", 2)
     assert emulated(emulator, submitted) == waiting
@@ -65,6 +75,10 @@ def test_one_key_is_the_whole_migration(
     carry(data, config, "snowpipe_streaming", 6)
     carry(data, config, "snowpipe", 7)
 
+    told = json.loads(command("status", "--json", *place).out)
+    assert {(each["waiting"], each["lag"], each["refused"]) for each in told if each["loaded"] is not None} == {
+        (0, 0, 0)
+    }
     found = compared_folders(data, emulator.folder)
     assert [each for each in found if not each.is_same] == []
     assert sum(each.here for each in found) > 1_000

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 import click
 import msgspec
@@ -26,19 +27,27 @@ from thirdrail.maintenance.sameness import Sameness, compared
 from thirdrail.model.tables import TABLES
 from thirdrail.observe.clock import SystemClock
 
+Method = Literal["snowpipe_streaming", "snowpipe"]
+
 
 @click.command()
 @click.option("--for", "for_", default="45s", show_default=True, metavar="DURATION", help="How long feeds are polled.")
 @click.option("--commit-delay", type=float, default=1.0, show_default=True, help="Seconds that the stand-in takes.")
+@click.option(
+    "--method",
+    type=click.Choice(["snowpipe_streaming", "snowpipe"]),
+    help="How rows get there; else as configured (snowpipe_streaming).",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another New York.")
 @click.option("--city", "size", type=click.Choice(["subway", "full"]), default="subway", show_default=True)
 @click.option("--faults", metavar="NAME=RATE,…", help="Let the feeds misbehave: hollow=0.05, or all=0.05.")
 @click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Keep what is written there.")
 @config_option
 @json_option
-def rehearse(
+def rehearse(  # noqa: PLR0913 - one per option
     for_: str,
     commit_delay: float,
+    method: Method | None,
     seed: int,
     size: str,
     faults: str | None,
@@ -49,12 +58,15 @@ def rehearse(
 ) -> int:
     """Fill local Iceberg tables and a stand-in for Snowflake side by side, and compare them row for row.
 
-    Needs no account: the official client talks to `thirdrail emulator`, the feeds are a simulated New York's. Ends with
+    Needs no account: the official clients talk to `thirdrail emulator`, the feeds are a simulated New York's. Ends with
     0 only when both hold the same rows.
     """
     seconds = duration(for_).total_seconds()
     with _folder(data) as folder:
-        found = _rehearsed(folder, load(config_path), seed, size, faults, seconds, commit_delay)
+        config = load(config_path)
+        wanted = msgspec.structs.replace(config.snowflake, ingestion_method=method or config.snowflake.ingestion_method)
+        config = msgspec.structs.replace(config, snowflake=wanted)
+        found = _rehearsed(folder, config, seed, size, faults, seconds, commit_delay)
     if as_json:
         print_json([asdict(each) | {"same": each.is_same} for each in found])
     else:
@@ -69,8 +81,10 @@ def _rehearsed(
     folder: Path, config: Config, seed: int, size: str, faults: str | None, seconds: float, commit_delay: float
 ) -> list[Sameness]:
     stand_in, tables = folder / "emulator", folder / "data"
-    with city_process(seed, faults) as address, _emulator(stand_in, commit_delay) as snowflake:
-        config = msgspec.structs.replace(config, sinks=("iceberg", "snowflake"), snowflake=snowflake)
+    with city_process(seed, faults) as address, _emulator(stand_in, commit_delay) as way:
+        place = {name: getattr(way, name) for name in ("account", "user", "private_key_path", "url", "ca_file")}
+        wanted = msgspec.structs.replace(config.snowflake, **place)
+        config = msgspec.structs.replace(config, sinks=("iceberg", "snowflake"), snowflake=wanted)
         feeds = polled(config, list(SERVED if size == "full" else ROUTES), environment=os.environ)
         keep_tables(tables, config, tuple(rebased(feed, address) for feed in feeds), SIMULATED, seconds)
         # Opened once more, as after a restart: what was on its way is settled or sent again.

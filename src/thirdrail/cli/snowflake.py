@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from thirdrail.app.channels import Channels
+from thirdrail.app.staged import StagedState, staged_states
 from thirdrail.cli.options import config_option, data_option, json_option
 from thirdrail.cli.output import count, print_json, show
 from thirdrail.config import load
@@ -119,10 +120,6 @@ def doctor(config_path: Path | None, record: Path | None, patience_s: float, *, 
     account = account_of(config, os.environ)
     examiner = Doctor(account, config, names_of(config, os.environ), clock, patience_s=patience_s)
     found = examined(examiner, clock, lambda step: None if as_json else _say(step))
-    if config.ingestion_method == "snowpipe":
-        click.echo(
-            "(method snowpipe: key, token and host are the same; its stage and file pipes were not tried)", err=True
-        )
     if record is not None:
         record.write_bytes(redacted(found, account))
         click.echo(f"{record}: no names, no keys; it may be shown to anybody", err=True)
@@ -147,9 +144,41 @@ def _say(step: Step) -> None:
 def status(data: Path, config_path: Path | None, *, as_json: bool) -> int:
     """Say how every table's channel is: committed token, rows, refused rows, lag behind the log.
 
-    1 when a channel is in another state than SUCCESS, or rows were refused.
+    1 when a channel is in another state than SUCCESS, or rows were refused. With the method `snowpipe`: how its staged
+    files are; 1 when one was refused.
     """
-    return _show_states(Channels(data, load(config_path), SystemClock()).states(), as_json=as_json)
+    config, clock = load(config_path), SystemClock()
+    if config.snowflake.ingestion_method == "snowpipe":
+        return _show_files(staged_states(data, config, clock), as_json=as_json)
+    return _show_states(Channels(data, config, clock).states(), as_json=as_json)
+
+
+def _show_files(found: list[StagedState], *, as_json: bool) -> int:
+    numbers = ("loaded", "lag", "waiting", "bytes", "oldest s", "refused")
+    if as_json:
+        print_json(found)
+    else:
+        show(
+            ("table", "partition", *numbers, "last error"),
+            [
+                (
+                    each.table,
+                    each.partition,
+                    "" if each.loaded is None else str(each.loaded),
+                    count(each.lag),
+                    count(each.waiting),
+                    count(each.waiting_bytes),
+                    "" if each.oldest_s is None else f"{each.oldest_s:.0f}",
+                    count(each.refused),
+                    each.last_error,
+                )
+                for each in found
+            ],
+            right=numbers,
+            prose=["last error"],
+            spare=("last error", "partition"),
+        )
+    return 1 if any(each.refused for each in found) else 0
 
 
 def _show_states(found: list[ChannelState], *, as_json: bool) -> int:

@@ -87,6 +87,8 @@ class Sessions:
     def __init__(self, identity: Identity, stages: Stages) -> None:
         self._identity, self._stages = identity, stages
         self._tokens: dict[str, float] = {}
+        self.refuses = ""
+        """What every statement is refused with, as for want of a grant; empty for none."""
 
     async def login(self, request: web.Request) -> web.Response:
         """Begin a session with a key pair's JWT."""
@@ -127,6 +129,8 @@ class Sessions:
         """Run a statement."""
         if self._tokens.get(self._token(request), 0.0) < max(time.time(), self._identity.not_before):
             return _failed("390112", "Your session has expired. Please login again.", "08001")
+        if self.refuses:
+            return _failed("003001", self.refuses, "42501")
         text = msgspec.json.decode(await _body(request), type=QueryRequest).sql_text.strip()
         statements: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], web.Response]], ...] = (
             (_PUT, self._put),

@@ -62,14 +62,7 @@ def grants(tables: Iterable[Table], names: Names) -> list[Statement]:
     ]
     if names.external_volume != MANAGED:
         found.append(Statement(f"GRANT USAGE ON EXTERNAL VOLUME {names.external_volume} TO ROLE {role}"))
-    found.append(
-        Statement(
-            f"GRANT READ ON STAGE {names.of(STAGE)} TO ROLE {role}",
-            "Method snowpipe alone: WRITE puts and removes files, and Snowflake wants READ to be granted first.\n"
-            "PUT, LIST and REMOVE need no warehouse.",
-        )
-    )
-    found.append(Statement(f"GRANT WRITE ON STAGE {names.of(STAGE)} TO ROLE {role}"))
+    found += stage_grants(names)
     found += [
         Statement(f"GRANT USAGE ON DATABASE {names.database} TO ROLE {reader}"),
         Statement(f"GRANT USAGE ON SCHEMA {names.database}.{names.schema} TO ROLE {reader}"),
@@ -79,6 +72,18 @@ def grants(tables: Iterable[Table], names: Names) -> list[Statement]:
     for table in tables:
         found += table_grants(table, names)
     return found
+
+
+def stage_grants(names: Names) -> list[Statement]:
+    """Give the grants on the stage of files."""
+    return [
+        Statement(
+            f"GRANT READ ON STAGE {names.of(STAGE)} TO ROLE {names.role}",
+            "Method snowpipe alone: WRITE puts and removes files, and Snowflake wants READ to be granted first.\n"
+            "PUT, LIST and REMOVE need no warehouse.",
+        ),
+        Statement(f"GRANT WRITE ON STAGE {names.of(STAGE)} TO ROLE {names.role}"),
+    ]
 
 
 def table_grants(table: Table, names: Names) -> list[Statement]:

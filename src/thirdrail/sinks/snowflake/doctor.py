@@ -15,7 +15,8 @@ from thirdrail.model.tables import TABLES
 from thirdrail.model.tables.doctor import DOCTOR
 from thirdrail.sinks.snowflake.access_sql import pipe_grants, table_grants
 from thirdrail.sinks.snowflake.account import Account, pipe_name
-from thirdrail.sinks.snowflake.examination import Examination, Step, client_version
+from thirdrail.sinks.snowflake.examination import AtFault, Examination, Step, client_version
+from thirdrail.sinks.snowflake.file_steps import FILE_STEPS, ask_file_pipes, use_stage
 from thirdrail.sinks.snowflake.key_pair import KeyPair, read_key, signed_jwt
 from thirdrail.sinks.snowflake.plain_calls import Answer, NoAnswer, ask
 from thirdrail.sinks.snowflake.statements import Names, Statement
@@ -35,16 +36,8 @@ _US = 1_000_000
 _REPORT = "ask Snowflake with this text, or us with what `doctor --record FILE` writes"
 
 
-class AtFault(Exception):
-    """A step does not hold."""
-
-    def __init__(self, found: str, fix: str = "") -> None:
-        super().__init__(found)
-        self.fix = fix
-
-
 class Doctor:
-    """Examines one account with the streaming method's own client. Blocks; each call is bounded."""
+    """Examines one account with the official clients of the configured method. Blocks; each call is bounded."""
 
     def __init__(
         self, account: Account, config: SnowflakeConfig, names: Names, clock: Clock, *, patience_s: float = 60.0
@@ -63,18 +56,16 @@ class Doctor:
 
     def examine(self) -> Iterator[Step]:
         """Give each step when it is done; those behind the first that fails are not reached."""
-        checks: tuple[Callable[[], str], ...] = (
-            self._read_key,
-            self._reach,
-            self._exchange,
-            self._data_host,
-            self._pipes,
-            self._open,
-            self._append,
-            self._await_commit,
-        )
+        begin: tuple[Callable[[], str], ...] = (self._read_key, self._reach, self._exchange)
+        if self._config.ingestion_method == "snowpipe":
+            yield from self._examined(FILE_STEPS, (*begin, self._use_stage, self._ask_file_pipes))
+            return
+        channel = (self._data_host, self._pipes, self._open, self._append, self._await_commit)
+        yield from self._examined(STEPS, (*begin, *channel))
+
+    def _examined(self, names: tuple[str, ...], checks: tuple[Callable[[], str], ...]) -> Iterator[Step]:
         failed = False
-        for name, check in zip(STEPS, checks, strict=True):
+        for name, check in zip(names, checks, strict=True):
             if failed:
                 yield Step(step=name, found="not reached")
                 continue
@@ -188,6 +179,12 @@ class Doctor:
         given = properties(self._account, retry_seconds=RETRY_S, buffer_ms=100)
         self._client = connected(self._account, self._pipe(DOCTOR.name), given)
         return f"all {len(TABLES) + 1} pipes of {self._names.database}.{self._names.schema} are there for the role"
+
+    def _use_stage(self) -> str:
+        return use_stage(self._account, self._names, self._run_id)
+
+    def _ask_file_pipes(self) -> str:
+        return ask_file_pipes(self._account, self._names)
 
     def _pipe(self, table: str) -> str:
         return pipe_name(table, default_pipes=self._config.default_pipes)

@@ -16,6 +16,14 @@ ICEBERG_STREAMING = (
 )
 
 
+class AtFault(Exception):
+    """A step does not hold."""
+
+    def __init__(self, found: str, fix: str = "") -> None:
+        super().__init__(found)
+        self.fix = fix
+
+
 class Step(msgspec.Struct, kw_only=True):
     """One step: whether it holds (null: not reached), what was found, and what mends it."""
 

@@ -1,27 +1,20 @@
 """The Snowpipe sink (v1): a stage for all tables, a pipe for each."""
 
 from collections.abc import Callable
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from thirdrail.config import SnowflakeConfig
-from thirdrail.errors import HandOverPending, MissingLibrary
+from thirdrail.errors import HandOverPending
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position
 from thirdrail.model.tables import Table
-from thirdrail.sinks.snowflake.account import INSTALL, Account
+from thirdrail.sinks.snowflake.account import Account
 from thirdrail.sinks.snowflake.fit import Reject
 from thirdrail.sinks.snowflake.notes import ChannelNotes, files_key
-from thirdrail.sinks.snowflake.statements import STAGE
-from thirdrail.sinks.snowflake.tables_sql import files_pipe
 from thirdrail.sinks.snowflake.tokens import Token
+from thirdrail.sinks.snowpipe.clients import Clients
 from thirdrail.sinks.snowpipe.ports import Loading, Stage
 from thirdrail.sinks.snowpipe.writer import Books, FilesWriter, Limits
-
-if TYPE_CHECKING:
-    from thirdrail.sinks.snowpipe.pipe import RestPipe
-    from thirdrail.sinks.snowpipe.session import Session
 
 Place = Callable[[Table], tuple[Stage, Loading]]
 Earlier = Callable[[Table, str, str], Token | None]
@@ -63,7 +56,7 @@ class SnowpipeSink:
         log_end: Position | None = None,
     ) -> "SnowpipeSink":
         """Give the sink of an account; nothing is asked of it yet."""
-        clients = _Clients(config, account)
+        clients = Clients(config, account)
         return cls(clients.of, config, clock, notes, reject, earlier=earlier, log_end=log_end, close=clients.close)
 
     def open(self, table: Table, log_id: str, partition: str) -> FilesWriter:
@@ -113,36 +106,3 @@ class SnowpipeSink:
     def close(self) -> None:
         """End the session."""
         self._close()
-
-
-class _Clients:
-    """The official clients, imported when a table is first opened: they are an extra."""
-
-    def __init__(self, config: SnowflakeConfig, account: Account) -> None:
-        self._config, self._account = config, account
-        self._session: Session | None = None
-        self._pipes: dict[str, RestPipe] = {}
-
-    def of(self, table: Table) -> tuple[Stage, Loading]:
-        """Give a table's stage and pipe."""
-        session_part, pipe_part = _vendors()
-        timeout = self._config.retry_seconds
-        if self._session is None:
-            self._session = session_part.Session(self._account, timeout_seconds=timeout)
-        if table.name not in self._pipes:
-            self._pipes[table.name] = pipe_part.RestPipe(self._account, files_pipe(table), timeout_seconds=timeout)
-        stage = f"{self._account.database}.{self._account.schema}.{STAGE}"
-        staged = session_part.SessionStage(self._session, stage, self._config.deployment, table.name)
-        return staged, self._pipes[table.name]
-
-    def close(self) -> None:
-        """End the session, if there is one."""
-        if self._session is not None:
-            self._session.close()
-
-
-def _vendors() -> tuple[ModuleType, ModuleType]:
-    try:
-        return import_module("thirdrail.sinks.snowpipe.session"), import_module("thirdrail.sinks.snowpipe.pipe")
-    except ImportError as error:
-        raise MissingLibrary(f"{error.name} is not installed", hint=INSTALL) from error

@@ -101,6 +101,7 @@ class FilesWriter:
         self._gathered_from = self._gathered_rows = self._gathered_bytes = 0
         self._since = 0.0
         self._end: Position | None = None
+        self._is_noted = books.loaded is not None
         self._asked_at = self._asked_history_at = clock.monotonic()
         self.rows_sent = self.bytes_sent = self.rows_rejected = 0
         self.trouble = ""
@@ -213,13 +214,20 @@ class FilesWriter:
                 f"rows of offsets {self._end} to {span.start - 1} would be lost",
                 hint="this is a defect of Third Rail; the tables are unharmed",
             )
-        if self._known is None and not self._files:
-            self._books.note(span.start)
-            self._known = Token(span.start)
+        self._begin(span.start)
         self._end = max(span.end, self._end or 0)
         if len(rows):
             self._gather(rows, span, offsets)
         self._cut_if_due()
+
+    def _begin(self, start: Position) -> None:
+        """Remember, before anything is staged, that files fill this table: channels then ask how far those are."""
+        if self._known is None and not self._files:
+            self._known = Token(start)
+        if not self._is_noted:
+            known = self._known.offset if self._known is not None else self._files[0].name.start
+            self._books.note(known)
+            self._is_noted = True
 
     def _gather(self, rows: pa.Table, span: Span, offsets: pa.Array | None) -> None:
         frame = in_order(self._table, rows, offsets)
