@@ -220,7 +220,7 @@ class SnowflakeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
             description="snowpipe: a file is submitted at least this often; oftener costs more and gains little, since "
             "Snowflake takes about a minute",
         ),
-    ] = 8.0
+    ] = 7.0
 
 
 class TableConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -33,7 +33,7 @@ from thirdrail.sinks.snowpipe_streaming.sink import StreamingSink
 
 ICEBERG, SNOWFLAKE = IcebergSink.name, StreamingSink.name
 NOTES = "channels.json"
-_SNOWPIPE_STEP_S = 2.0
+_SNOWPIPE_STEP_S = 1.0
 _LOOK_AGAIN_S = 0.1
 
 PIPELINE_VERSION = 2

@@ -7,7 +7,7 @@ from thirdrail.config import SnowflakeConfig
 from thirdrail.errors import HandOverPending
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position
-from thirdrail.model.tables import Table
+from thirdrail.model.tables import FEED_MESSAGES, Table
 from thirdrail.sinks.snowflake.account import Account
 from thirdrail.sinks.snowflake.fit import Reject
 from thirdrail.sinks.snowflake.notes import ChannelNotes, files_key
@@ -19,6 +19,9 @@ from thirdrail.sinks.snowpipe.writer import Books, FilesWriter, Limits
 Place = Callable[[Table], tuple[Stage, Loading]]
 Earlier = Callable[[Table, str, str], Token | None]
 """How far a table (of a log and partition) is by channels, once all that they were sent is settled."""
+
+
+_LAST_S = 0.5
 
 
 class SnowpipeSink:
@@ -87,6 +90,8 @@ class SnowpipeSink:
 
     def _opened(self, table: Table, log_id: str, partition: str, token: Token | None) -> FilesWriter:
         key, config = files_key(table, partition), self._config
+        # These come when other tables' files are loaded, and are as many: they have waited already.
+        seconds = min(_LAST_S, config.batch_seconds) if table is FEED_MESSAGES else config.batch_seconds
         return FilesWriter(
             table,
             (log_id, partition),
@@ -99,7 +104,7 @@ class SnowpipeSink:
                 self._log_end,
             ),
             self._clock,
-            limits=Limits(config.batch_rows, config.batch_bytes, config.batch_seconds),
+            limits=Limits(config.batch_rows, config.batch_bytes, seconds),
             stuck_seconds=config.stuck_seconds,
         )
 
