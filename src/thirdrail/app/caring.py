@@ -3,18 +3,22 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
+from pyiceberg.exceptions import NoSuchTableError
+
 from thirdrail.app.data_folder import DataFolder
-from thirdrail.app.looking import pinned
+from thirdrail.app.looking import pinned_all
 from thirdrail.config import Config, TableConfig
-from thirdrail.errors import ThirdRailError
+from thirdrail.errors import CatalogUnavailable, CommitConflict, ThirdRailError
 from thirdrail.maintenance.care import HOUR_US, Policy, Report, care
 from thirdrail.maintenance.compaction import size_class
 from thirdrail.maintenance.leftovers import noted
 from thirdrail.model.ports import Clock
-from thirdrail.model.tables import TABLES, Table
+from thirdrail.model.tables import ALL_TABLES, NAMESPACE, Table
 from thirdrail.sinks.iceberg.catalog import open_catalog
+from thirdrail.sinks.iceberg.chronicle import note_commits
 from thirdrail.sinks.iceberg.files import local_path
 
 LETS_GO_EVERY = 6
@@ -34,7 +38,7 @@ def care_for(
     folder: DataFolder,
     config: Config,
     clock: Clock,
-    tables: Iterable[Table] = TABLES,
+    tables: Iterable[Table] = ALL_TABLES,
     *,
     dry_run: bool = False,
     lets_go: bool = True,
@@ -46,6 +50,9 @@ def care_for(
         NoDataYet: there are no tables.
     """
     catalog = open_catalog(folder.path, create=False)
+    if not dry_run:
+        with suppress(NoSuchTableError, CommitConflict, CatalogUnavailable):  # merges let go of snapshots
+            note_commits(catalog, NAMESPACE, clock)
     for table in tables:
         if is_stopped():
             return
@@ -81,8 +88,8 @@ def details(folder: DataFolder, config: Config, clock: Clock) -> Iterator[Detail
         NoDataYet: there are no tables.
     """
     catalog = open_catalog(folder.path, create=False)
-    for table in TABLES:
-        found = pinned(folder, table)
+    for found in pinned_all(folder):
+        table = found.table
         would = care(catalog, table, policy(config, table), clock, dry_run=True)
         classes = Counter(size_class(file) for file in found.files)
         loaded = found.source

@@ -1,6 +1,7 @@
 """What can be asked of a data folder while another process writes it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from pyiceberg.exceptions import NoSuchTableError
 
@@ -8,7 +9,7 @@ from thirdrail.app.data_folder import DataFolder
 from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.errors import NoDataYet
 from thirdrail.maintenance.audit import Audit, AuditReport
-from thirdrail.model.tables import TABLES, Table
+from thirdrail.model.tables import COMMITS, TABLES, Table
 from thirdrail.observe.clock import SystemClock
 from thirdrail.sinks.iceberg.catalog import open_catalog
 from thirdrail.sinks.iceberg.reader import PinnedTable, pin
@@ -28,6 +29,18 @@ def pinned(folder: DataFolder, table: Table) -> PinnedTable:
         raise NoDataYet(
             f"{folder.path} holds no table {table.name} yet", hint="thirdrail replay PATH --feed ID"
         ) from error
+
+
+def pinned_all(folder: DataFolder) -> list[PinnedTable]:
+    """Give one snapshot of every table; of ``commits`` when it is there: older versions made none.
+
+    Raises:
+        NoDataYet: a table does not exist.
+    """
+    found = [pinned(folder, table) for table in TABLES]
+    with suppress(NoDataYet):
+        found.append(pinned(folder, COMMITS))
+    return found
 
 
 def audit(folder: DataFolder, since: int | None, progress: Progress | None = None) -> AuditReport:

@@ -18,7 +18,7 @@ from thirdrail.config import load
 from thirdrail.errors import UsageError
 from thirdrail.maintenance.audit import AuditReport
 from thirdrail.maintenance.care import Report
-from thirdrail.model.tables import BY_NAME, TABLES, Table
+from thirdrail.model.tables import BY_NAME, Table
 from thirdrail.observe.clock import SystemClock
 from thirdrail.query.warehouse import open_warehouse
 from thirdrail.sinks.iceberg.catalog import open_catalog
@@ -46,7 +46,7 @@ def tables(name: str | None, data: Path, config_path: Path | None, *, detail: bo
     folder = app.DataFolder.existing(data)
     if detail:
         return _details(list(details(folder, load(config_path), SystemClock())), as_json=as_json)
-    pinned = [app.pinned(folder, table) for table in TABLES]
+    pinned = app.pinned_all(folder)
     if as_json:
         print_json(
             [

@@ -22,6 +22,7 @@ from thirdrail.cli.quarantine import quarantine
 from thirdrail.cli.rebuild import rebuild
 from thirdrail.cli.rehearse import rehearse
 from thirdrail.cli.relocate import relocate
+from thirdrail.cli.report import report
 from thirdrail.cli.snowflake import snowflake
 from thirdrail.cli.status import status
 from thirdrail.errors import ThirdRailError, UsageError
@@ -39,6 +40,7 @@ for command in (
     demo,
     run_command,
     status,
+    report,
     tables,
     sql,
     audit,

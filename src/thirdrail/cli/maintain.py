@@ -12,7 +12,7 @@ from thirdrail.cli.options import config_option, data_option, json_option
 from thirdrail.cli.output import count, print_json, progress_bar, show, size
 from thirdrail.config import load
 from thirdrail.maintenance.care import Report
-from thirdrail.model.tables import TABLES
+from thirdrail.model.tables import ALL_TABLES
 from thirdrail.observe.clock import SystemClock
 
 
@@ -28,7 +28,7 @@ def maintain(name: str | None, data: Path, config_path: Path | None, *, dry_run:
     `run` does the same by itself every five minutes; both may happen at once, and beside readers.
     """
     folder = app.DataFolder.existing(data)
-    tables = TABLES if name is None else (table_of(name),)
+    tables = ALL_TABLES if name is None else (table_of(name),)
     reports = []
     with progress_bar() as progress:
         task = progress.add_task("caring", total=len(tables))

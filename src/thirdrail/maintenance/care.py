@@ -82,7 +82,7 @@ def care(
         report.files = len(pinned.files)
         if policy.keep_days is not None:
             pinned = _drop_days(catalog, name, pinned, policy.keep_days, clock, report, dry_run=dry_run)
-        for group in groups(pinned.files, pinned.field_ids["capture_offset"]):
+        for group in groups(pinned.files, pinned.field_ids[table.order]):
             if is_stopped():
                 break
             outcome = Outcome.REWRITTEN if dry_run else rewrite(catalog, name, pinned, group, clock)

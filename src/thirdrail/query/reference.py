@@ -3,7 +3,7 @@
 import json
 
 from thirdrail.decode.wire_schema import LEFT_OUT
-from thirdrail.model.tables import FEED_MESSAGES, NAMESPACE, TABLES
+from thirdrail.model.tables import ALL_TABLES, FEED_MESSAGES, NAMESPACE
 from thirdrail.query.views import VIEWS
 
 
@@ -12,7 +12,7 @@ def tables_reference() -> str:
     lines = ["## Views", "", "| view | what it shows |", "|---|---|"]
     lines += [f"| `{view.name}` | {view.meaning} |" for view in VIEWS]
     lines.append("| `as_of('TABLE', T)` | the picture of a table at a time, feed by feed |")
-    for table in TABLES:
+    for table in ALL_TABLES:
         key = ", ".join(f"`{name}`" for name in table.key)
         lines += ["", f"## {table.name}", "", f"{table.meaning.capitalize()}.{f' Key: {key}.' if key else ''}", ""]
         lines += ["| column | type | role | meaning | on the wire |", "|---|---|---|---|---|"]
@@ -43,7 +43,7 @@ def dbt_sources(plugin: str = "") -> str:
     if plugin:
         lines += ["    config:", "      meta:", f"        plugin: {_yaml(plugin)}"]
     lines.append("    tables:")
-    for table in TABLES:
+    for table in ALL_TABLES:
         lines += [f"      - name: {table.name}", f"        description: {_yaml(table.meaning)}"]
         if table is FEED_MESSAGES:
             # A row for every poll, whatever it brought: what is silent here has stopped.

@@ -13,7 +13,7 @@ from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.manifest import DataFile
 
 from thirdrail.errors import NoDataYet, QueryError
-from thirdrail.model.tables import FEED_MESSAGES, TABLES
+from thirdrail.model.tables import ALL_TABLES, COMMITS, FEED_MESSAGES
 from thirdrail.query.views import MACROS, NEWEST, Needed, needed
 from thirdrail.schedule.stations import NAMES, subway_table
 from thirdrail.sinks.iceberg.reader import PinnedTable, pin
@@ -88,7 +88,7 @@ class Warehouse:
 
     def _pin(self, names: frozenset[str]) -> dict[str, PinnedTable]:
         """Pin ``feed_messages`` first: the others are then at least as far."""
-        wanted = (FEED_MESSAGES, *(table for table in TABLES[:-1] if table.name in names))
+        wanted = (FEED_MESSAGES, *(each for each in ALL_TABLES if each is not FEED_MESSAGES and each.name in names))
         try:
             return {table.name: pin(self._catalog, table) for table in wanted}
         except NoSuchTableError as error:
@@ -114,7 +114,7 @@ class Warehouse:
 
 def _meets(table: PinnedTable, file: DataFile, spans: list[tuple[int, int]]) -> bool:
     """Whether a file can hold rows of captures within one of the spans (both ends included)."""
-    low, high = table.bounds(file, "capture_offset")
+    low, high = table.bounds(file, table.table.order)
     return low is None or high is None or any(low <= last and high >= first for first, last in spans)
 
 
@@ -149,7 +149,8 @@ def _opened(pinned: Mapping[str, PinnedTable], files: Mapping[str, Sequence[Data
         is_restorable = "restored_by_offset" in table.table.names()
         record = "coalesce(restored_by_offset, capture_offset)" if is_restorable else "capture_offset"
         connection.register(f"_{name}", table.whole() if table.deletes else table.dataset(files[name]))
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name} WHERE {record} < {limit}")
+        common = f"{record} < {limit}" if table.table is not COMMITS else "true"
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name} WHERE {common}")
     return connection
 
 

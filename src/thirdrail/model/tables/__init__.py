@@ -1,6 +1,7 @@
 """The tables: one declaration each, from which every schema and page is derived."""
 
 from thirdrail.model.tables.alerts import ALERT_ACTIVE_PERIODS, ALERT_INFORMED_ENTITIES, ALERT_TRANSLATIONS, ALERTS
+from thirdrail.model.tables.commits import COMMITS
 from thirdrail.model.tables.declaration import ARROW_TYPES, NAMESPACE, Column, Role, Table
 from thirdrail.model.tables.elevators import ELEVATOR_EQUIPMENT, ELEVATOR_OUTAGES
 from thirdrail.model.tables.events import QUARANTINE, feed_messages
@@ -36,15 +37,20 @@ FEED_MESSAGES = feed_messages(PICTURE_TABLES)
 TABLES: tuple[Table, ...] = (*PICTURE_TABLES, QUARANTINE, FEED_MESSAGES)
 """In the order in which a span is committed: ``feed_messages`` last."""
 
-BY_NAME: dict[str, Table] = {table.name: table for table in TABLES}
+ALL_TABLES: tuple[Table, ...] = (*TABLES, COMMITS)
+"""Also what no capture fills: in Iceberg alone."""
+
+BY_NAME: dict[str, Table] = {table.name: table for table in ALL_TABLES}
 
 __all__ = [
     "ALERTS",
     "ALERT_ACTIVE_PERIODS",
     "ALERT_INFORMED_ENTITIES",
     "ALERT_TRANSLATIONS",
+    "ALL_TABLES",
     "ARROW_TYPES",
     "BY_NAME",
+    "COMMITS",
     "ELEVATOR_EQUIPMENT",
     "ELEVATOR_OUTAGES",
     "FEED_MESSAGES",

@@ -61,7 +61,8 @@ class Table:
     """One table. ``key`` names the columns that identify a thing within one picture; empty for event tables.
 
     Rows of a table with a ``parent`` are parts of one of its rows and are refused together with it; ``place`` names
-    the column that counts the parts.
+    the column that counts the parts. ``day`` is the column by whose UTC day files lie apart, ``order`` a column of whole
+    numbers that rises as rows come.
     """
 
     name: str
@@ -72,6 +73,8 @@ class Table:
     is_picture: bool = True
     parent: str = ""
     place: str = ""
+    day: str = "fetched_at"
+    order: str = "capture_offset"
     _index: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:

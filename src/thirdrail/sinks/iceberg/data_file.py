@@ -29,7 +29,7 @@ def write_data_files(
     target: IcebergTable, table: Table, rows: pa.Table, row_group_rows: int | None = None
 ) -> list[DataFile]:
     """Write the rows durably and give the files; nothing refers to them yet. A file is one row group by default."""
-    day_of_row = pc.floor_temporal(rows.column("fetched_at"), unit="day").cast(pa.date32())
+    day_of_row = pc.floor_temporal(rows.column(table.day), unit="day").cast(pa.date32())
     days = sorted(pc.unique(day_of_row).to_pylist())
     if len(days) == 1:
         return [_write(target, table, rows, days[0], row_group_rows)]
@@ -40,7 +40,7 @@ def write_data_files(
 
 
 def _write(target: IcebergTable, table: Table, rows: pa.Table, day: date, row_group_rows: int | None) -> DataFile:
-    location = f"{target.location()}/data/fetched_at_day={day.isoformat()}/{uuid4()}.parquet"
+    location = f"{target.location()}/data/{table.day}_day={day.isoformat()}/{uuid4()}.parquet"
     output = target.io.new_output(location)
     schema = parquet_schema(table, target.schema())
     with output.create() as stream:

@@ -54,14 +54,14 @@ class PinnedTable:
 
     @property
     def newest_fetched_at(self) -> int | None:
-        """The latest ``fetched_at`` (µs UTC), from the files' bounds; None for an empty table."""
-        field_id = self.field_ids["fetched_at"]
+        """The latest ``fetched_at`` (µs UTC; of ``commits`` the last one), from bounds; None for an empty table."""
+        field_id = self.field_ids[self.table.day]
         bounds = [_bound(file.upper_bounds, field_id) for file in self.files]
         return max((bound for bound in bounds if bound is not None), default=None)
 
     def bytes_since(self, fetched_at: int) -> int:
         """Bytes of the files that hold nothing fetched before an instant (µs UTC), from their bounds."""
-        field_id = self.field_ids["fetched_at"]
+        field_id = self.field_ids[self.table.day]
         lower = ((file, _bound(file.lower_bounds, field_id)) for file in self.files)
         return sum(file.file_size_in_bytes for file, bound in lower if bound is not None and bound >= fetched_at)
 
@@ -79,7 +79,7 @@ class PinnedTable:
         system, path_of = _filesystem(self.source)
         bounded = [
             (self.table[name], self.field_ids[name])
-            for name in ("fetched_at", "capture_offset", "feed_id", "route_id", "trip_key", "stop_id")
+            for name in (self.table.day, self.table.order, "feed_id", "route_id", "trip_key", "stop_id")
             if name in self.field_ids and name in self.table.names()
         ]
         fragments = [
@@ -89,12 +89,12 @@ class PinnedTable:
         return ds.FileSystemDataset(fragments, self.table.arrow_schema, form, system)
 
     def scan(self, columns: list[str], start: int | None, end: int | None) -> Iterator[pa.Table]:
-        """Give the rows with ``start <= capture_offset < end``, file by file; files outside are not opened."""
+        """Give the rows with ``start <= capture_offset < end`` (the table's ``order``), file by file."""
         if self.deletes:
             yield self._collected(pl.LazyFrame(self.whole()), columns, start, end)
             return
         for file in self.files:
-            low, high = self.bounds(file, "capture_offset")
+            low, high = self.bounds(file, self.table.order)
             if (end is not None and low is not None and low >= end) or (
                 start is not None and high is not None and high < start
             ):
@@ -139,9 +139,9 @@ class PinnedTable:
     def _collected(self, rows: pl.LazyFrame, columns: list[str], start: int | None, end: int | None) -> pa.Table:
         """Give columns of the rows with ``start <= capture_offset < end``, as declared."""
         if start is not None:
-            rows = rows.filter(pl.col("capture_offset") >= start)
+            rows = rows.filter(pl.col(self.table.order) >= start)
         if end is not None:
-            rows = rows.filter(pl.col("capture_offset") < end)
+            rows = rows.filter(pl.col(self.table.order) < end)
         return rows.select(columns).collect().rechunk().to_arrow().cast(self._schema(columns))
 
 

@@ -37,7 +37,10 @@ _TYPES: dict[str, IcebergType] = {
     "timestamptz": TimestamptzType(),
 }
 _WIDENED = {("int", "long"), ("float", "double")}
-_BOUNDED = ("capture_offset", "fetched_at", "feed_id", "route_id", "trip_key", "stop_id", "restored_by_offset")
+_BOUNDED = (
+    *("capture_offset", "fetched_at", "feed_id", "route_id", "trip_key", "stop_id", "restored_by_offset"),
+    *("sequence_number", "committed_at"),
+)
 """Columns whose bounds lie in the manifests; bounds of every column would make a manifest four times as large."""
 
 
@@ -73,9 +76,9 @@ def _field_id(number: int) -> dict[str, str]:
 
 
 def partition_spec(table: Table) -> PartitionSpec:
-    """Give ``day(fetched_at)`` alone: one file per commit instead of one per feed."""
-    source = table.names().index("fetched_at") + 1
-    return PartitionSpec(PartitionField(source, PARTITION_FIELD_ID, DayTransform(), "fetched_at_day"))
+    """Give the day alone (of ``fetched_at``): one file per commit instead of one per feed."""
+    source = table.names().index(table.day) + 1
+    return PartitionSpec(PartitionField(source, PARTITION_FIELD_ID, DayTransform(), f"{table.day}_day"))
 
 
 def sort_order(table: Table) -> SortOrder:

@@ -14,7 +14,8 @@ from pyiceberg.table.snapshots import Operation
 from thirdrail.errors import CommitConflict, PositionGap, PositionUnknown
 from thirdrail.model.ports import Clock, Prepared
 from thirdrail.model.records import Position, Span
-from thirdrail.model.tables import NAMESPACE, Table
+from thirdrail.model.tables import COMMITS, FEED_MESSAGES, NAMESPACE, Table
+from thirdrail.sinks.iceberg.chronicle import Chronicle
 from thirdrail.sinks.iceberg.commit import Staged, commit
 from thirdrail.sinks.iceberg.data_file import write_data_files
 from thirdrail.sinks.iceberg.housekeeping import sweep
@@ -71,6 +72,10 @@ class IcebergSink:
             )
         writer = IcebergWriter(self._catalog, name, table, (log_id, partition), positions, self._clock)
         writer.believe(found)
+        if table is FEED_MESSAGES:  # committed last of all
+            self._load_or_create(COMMITS, (self._namespace, COMMITS.name))
+            writer.chronicle = Chronicle(self._catalog, self._namespace, self._clock)
+            writer.chronicle.note()
         return writer
 
     def prepare(self, table: Table, rows: pa.Table) -> list[PreparedFile]:
@@ -135,6 +140,7 @@ class IcebergWriter:
         self._moved_at = self._swept_at = clock.monotonic()
         self._is_first = True
         self._schema_id = -1
+        self.chronicle: Chronicle | None = None
 
     def believe(self, found: IcebergTable) -> None:
         """Take a table's schema for the declared one, if it is.
@@ -198,6 +204,8 @@ class IcebergWriter:
         if self._known_to is not None and self._position is not None and self._known_to > self._position:
             empty = self._table.arrow_schema.empty_table()
             self._commit(empty, Span(self._position, self._known_to), record_offsets(empty, None))
+        if self.chronicle is not None:
+            self.chronicle.note()
 
     def _start(self, span: Span) -> Position:
         """Give where the span starts for the table: what is known to be empty before it belongs to it."""
@@ -221,6 +229,8 @@ class IcebergWriter:
         self._position = after[self._source]
         self._known_to = max(self._position, span.end)
         self._moved_at = self._clock.monotonic()
+        if self.chronicle is not None:
+            self.chronicle.made()
 
     def _stage(
         self,
