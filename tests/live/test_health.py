@@ -19,9 +19,9 @@ from thirdrail.app.measuring import not_live, not_ready, samples
 from thirdrail.app.running import Run
 from thirdrail.city.server import CityServer
 from thirdrail.config import load, polled
-from thirdrail.model.tables import TABLES
+from thirdrail.model.tables import FEED_MESSAGES, TABLES
 from thirdrail.observe.clock import SystemClock
-from thirdrail.observe.metrics import METRICS
+from thirdrail.observe.metrics import METRICS, Buckets
 
 FEEDS = ("subway_g", "subway_l")
 
@@ -38,12 +38,14 @@ def test_what_is_measured_is_declared_all_of_it_and_agrees_with_the_tables(tmp_p
     said: list[str] = []
     clock, stopping = SystemClock(), threading.Event()
     with CityServer(seed=7) as city:
-        config = load(configured(tmp_path / "run.toml", city, feeds=FEEDS, commit_interval_seconds=0.5))
+        path = configured(tmp_path / "run.toml", city, feeds=FEEDS, commit_interval_seconds=0.5)
+        path.write_text(f"{path.read_text()}\n[maintenance]\nevery_seconds = 1.0\n")
+        config = load(path)
         with app.writing(tmp_path / "data", config, clock, kinds=(SIMULATED,)) as work:
             run = Run(work, polled(config, environment={}), clock, said.append, trust_environment=False)
             thread = threading.Thread(target=run.until_stopped, args=(stopping, lambda: None))
             thread.start()
-            eventually(lambda: run.state.totals.captures > 8, 30, "captures are carried")
+            eventually(lambda: run.state.totals.captures > 8 and run.caretaker.rounds, 30, "captures are carried")
             assert not_live(run) == {}
             assert not_ready(run) == {}
             stopping.set()
@@ -51,8 +53,11 @@ def test_what_is_measured_is_declared_all_of_it_and_agrees_with_the_tables(tmp_p
             found = list(samples(run))
     missing = {metric.name for metric in METRICS} - {sample.name for sample in found}
     assert missing <= {"thirdrail_clock_offset_seconds"}
-    written = {s.labels[1]: s.value for s in found if s.name == "thirdrail_rows_written_total"}
     folder = app.DataFolder.existing(tmp_path / "data")
+    ages = next(s.value for s in found if s.name == "thirdrail_row_age_seconds")
+    assert isinstance(ages, Buckets)
+    assert ages.cumulated()[-1] == ("+Inf", app.pinned(folder, FEED_MESSAGES).rows)
+    written = {s.labels[1]: s.value for s in found if s.name == "thirdrail_rows_written_total"}
     assert {name: rows for name, rows in written.items() if rows} == {
         table.name: app.pinned(folder, table).rows for table in TABLES if app.pinned(folder, table).rows
     }

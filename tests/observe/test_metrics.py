@@ -5,7 +5,7 @@ import re
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from thirdrail.observe.metrics import METRICS, Page, Sample
+from thirdrail.observe.metrics import METRICS, Buckets, Page, Sample
 
 LABELS = {"feed", "table", "sink", "partition", "rule", "outcome", "version"}
 
@@ -19,12 +19,20 @@ def test_every_metric_says_what_it_means_and_what_to_do() -> None:
         assert set(metric.labels) <= LABELS
 
 
+def ages() -> Buckets:
+    found = Buckets((1.0, 5.0))
+    for age in (0.5, 1.5, 4.5, 100.0):
+        found.observe(age)
+    return found
+
+
 def test_a_page_is_read_by_prometheus_own_parser_with_its_values() -> None:
     page = Page(
         lambda: [
             Sample("thirdrail_polls_total", 3, ("subway_l", "ok")),
             Sample("thirdrail_polls_total", 1, ("subway_l", "http_error")),
             Sample("thirdrail_lag_captures", 7, ("iceberg",)),
+            Sample("thirdrail_row_age_seconds", ages(), ("iceberg",)),
         ]
     ).render()
     families = {family.name: family for family in text_string_to_metric_families(page.decode())}
@@ -34,6 +42,11 @@ def test_a_page_is_read_by_prometheus_own_parser_with_its_values() -> None:
         ("http_error", 1),
     }
     assert families["thirdrail_lag_captures"].samples[0].value == 7
+    assert families["thirdrail_row_age_seconds"].type == "histogram"
+    assert [(s.labels.get("le"), s.value) for s in families["thirdrail_row_age_seconds"].samples] == [
+        *(("1.0", 1), ("5.0", 3), ("+Inf", 4)),
+        *((None, 4), (None, 106.5)),
+    ]
 
 
 def test_a_metric_that_is_not_declared_is_an_error() -> None:

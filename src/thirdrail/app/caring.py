@@ -12,7 +12,7 @@ from thirdrail.app.data_folder import DataFolder
 from thirdrail.app.looking import pinned_all
 from thirdrail.config import Config, TableConfig
 from thirdrail.errors import CatalogUnavailable, CommitConflict, ThirdRailError
-from thirdrail.maintenance.care import HOUR_US, Policy, Report, care
+from thirdrail.maintenance.care import HOUR_US, Policy, Report, Shape, care
 from thirdrail.maintenance.compaction import size_class
 from thirdrail.maintenance.leftovers import noted
 from thirdrail.model.ports import Clock
@@ -114,6 +114,7 @@ class Caretaker:
         self._thread = threading.Thread(target=self._go, name="maintenance", daemon=True)
         self._said = ""
         self.rounds = self.merged = self.deleted = 0
+        self.shapes: dict[str, Shape] = {}
 
     def start(self) -> None:
         """Begin, unless the configuration leaves care to others."""
@@ -142,6 +143,8 @@ class Caretaker:
         for report in care_for(self._folder, self._config, self._clock, lets_go=lets_go, is_stopped=stopped):
             self.merged += report.merged
             self.deleted += report.deleted
+            if report.held is not None:
+                self.shapes[report.table] = report.held
             trouble = trouble or report.trouble
         self.rounds += 1
         self._note(trouble)

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from thirdrail.app.totals import Totals
 from thirdrail.errors import ThirdRailError
 from thirdrail.model.ports import Clock
+from thirdrail.observe.metrics import Buckets
 from thirdrail.pipeline.loop import Pipeline, StepResult
 
 LONGEST_WAIT_S = 30.0
 _SAID_AGAIN_S = 300.0
 _LOOK_AGAIN_S = 0.1
+
+AGE_BOUNDS_S = (1.0, 2.5, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 3_600.0)
 
 Say = Callable[[str], None]
 
@@ -27,6 +30,8 @@ class CarryState:
     newest_fetched_at: int | None = None
     trouble: str = ""
     hint: str = ""
+    ages: Buckets = field(default_factory=lambda: Buckets(AGE_BOUNDS_S))
+    """How long rows took from the last byte of their body to being durable (s), poll by poll."""
 
 
 class Carrier:
@@ -39,7 +44,7 @@ class Carrier:
         self._said: dict[str, float] = {}
         self.failures = 0
         self.moved_at = clock.monotonic()
-        self._abroad: deque[tuple[int, int | None, float]] = deque()
+        self._abroad: deque[tuple[StepResult, float]] = deque()
         self._thread: threading.Thread | None = None
 
     @property
@@ -101,14 +106,17 @@ class Carrier:
 
     def _note_result(self, result: StepResult, began: float) -> None:
         self.state.totals.add(result)
-        self._abroad.append((result.span.end, result.newest_fetched_at, began))
+        self._abroad.append((result, began))
 
     def _note_settled(self) -> None:
         """Take what has become durable for committed."""
         settled = self.pipeline.settled
-        while self._abroad and self._abroad[0][0] <= settled:
-            _, newest, began = self._abroad.popleft()
-            self.state.committed_at = self._clock.now()
+        while self._abroad and self._abroad[0][0].span.end <= settled:
+            result, began = self._abroad.popleft()
+            newest, now = result.newest_fetched_at, self._clock.now()
+            self.state.committed_at = now
+            for received in result.told.received:
+                self.state.ages.observe((now - received) / 1e6)
             self.state.commit_seconds = self._clock.monotonic() - began
             self.state.newest_fetched_at = max(newest or 0, self.state.newest_fetched_at or 0) or None
 

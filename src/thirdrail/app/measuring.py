@@ -12,6 +12,7 @@ from thirdrail.app.running import Run
 from thirdrail.errors import ThirdRailError
 from thirdrail.observe.metrics import Sample
 from thirdrail.observe.progress import Stage, standing
+from thirdrail.sinks.iceberg.commit import COMMITS_BY_OUTCOME
 
 FEED_GRACE_S = 360.0
 """A feed that refuses is asked again after five minutes at the latest: three intervals and this are too long."""
@@ -31,6 +32,13 @@ def samples(run: Run) -> Iterator[Sample]:
         yield from _sink(run, carrier)
     yield Sample("thirdrail_maintenance_rounds_total", run.caretaker.rounds)
     yield Sample("thirdrail_maintenance_merged_files_total", run.caretaker.merged)
+    for table, shape in list(run.caretaker.shapes.items()):
+        yield Sample("thirdrail_table_files", shape.files, (table,))
+        yield Sample("thirdrail_table_bytes", shape.bytes, (table,))
+        yield Sample("thirdrail_table_rows", shape.rows, (table,))
+        yield Sample("thirdrail_table_snapshots", shape.snapshots, (table,))
+    for outcome, count in COMMITS_BY_OUTCOME.copy().items():
+        yield Sample("thirdrail_commits_total", count, (outcome,))
     space = disk(run.work.folder, run.config)
     yield Sample("thirdrail_disk_free_bytes", space.free)
     yield Sample("thirdrail_disk_reserve_bytes", space.reserve)
@@ -59,6 +67,11 @@ def _sink(run: Run, carrier: Carrier) -> Iterator[Sample]:
     name, state, totals = carrier.name, carrier.state, carrier.state.totals
     yield Sample("thirdrail_captures_carried_total", totals.captures, (name,))
     yield Sample("thirdrail_rows_decoded_total", totals.decoded_rows, (name,))
+    for rule, count in sorted(totals.findings.copy().items()):
+        yield Sample("thirdrail_findings_total", count, (name, rule))
+    yield Sample("thirdrail_quarantined_total", totals.refused, (name,))
+    yield Sample("thirdrail_rejected_rows_total", carrier.pipeline.rejected, (name,))
+    yield Sample("thirdrail_row_age_seconds", state.ages, (name,))
     for table, rows in list(totals.written.items()):
         yield Sample("thirdrail_rows_written_total", rows, (name, table))
     yield Sample("thirdrail_position", carrier.pipeline.settled, (name,))

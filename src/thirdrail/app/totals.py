@@ -1,5 +1,6 @@
 """What a run carried."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from thirdrail.pipeline.loop import StepResult
@@ -19,10 +20,14 @@ class Totals:
     unreadable: int = 0
     decoded_rows: int = 0
     written: dict[str, int] = field(default_factory=dict)
+    findings: Counter[str] = field(default_factory=Counter)
+    refused: int = 0
 
     def add(self, result: StepResult) -> None:
         """Count a batch."""
         self.captures += result.captures
         self.decoded_rows += result.decoded
+        self.findings.update(result.told.findings)
+        self.refused += result.told.refused
         for table, rows in result.written.items():
             self.written[table] = self.written.get(table, 0) + rows

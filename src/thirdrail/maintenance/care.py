@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
@@ -37,12 +38,22 @@ class Policy:
     keep_days: int | None = None
 
 
+class Shape(NamedTuple):
+    """How a table lay when a round began."""
+
+    files: int
+    bytes: int
+    rows: int
+    snapshots: int
+
+
 @dataclass(slots=True)
 class Report:
     """What a round did, or with ``dry_run`` would do, to a table."""
 
     table: str
     files: int = 0
+    held: Shape | None = None
     merged: int = 0
     into: int = 0
     rows: int = 0
@@ -80,6 +91,7 @@ def care(
     try:
         pinned = pin(catalog, table, entries_of=remembered)
         report.files = len(pinned.files)
+        report.held = Shape(len(pinned.files), pinned.bytes, pinned.rows, pinned.snapshots)
         if policy.keep_days is not None:
             pinned = _drop_days(catalog, name, pinned, policy.keep_days, clock, report, dry_run=dry_run)
         for group in groups(pinned.files, pinned.field_ids[table.order]):

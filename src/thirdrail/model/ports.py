@@ -188,6 +188,11 @@ class DeferredWriter(Protocol):
         """What is wrong and may pass by itself, in a sentence; empty when all is well."""
         ...
 
+    @property
+    def rows_rejected(self) -> int:
+        """Rows that the destination refused, or would: the log was told of each."""
+        ...
+
     def submit(self, rows: pa.Table, span: Span, offsets: pa.Array | None = None) -> None:
         """Hand over the rows of a span, as :meth:`Writer.commit` is given them; blocks while nothing more fits.
 

@@ -3,12 +3,14 @@
 Values are taken from the running program when somebody asks, so that observing costs the way of a record nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -29,11 +31,30 @@ class Declared:
         return self.name.endswith("_total")
 
 
+class Buckets:
+    """A histogram: how many values lay at or below each bound. One thread observes, any may read."""
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = tuple(bounds)
+        self._counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count a value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self.sum += value
+
+    def cumulated(self) -> list[tuple[str, float]]:
+        """Give, for each bound and +Inf, how many values lay at or below it."""
+        counts = list(accumulate(self._counts))
+        return [(str(bound), count) for bound, count in zip((*self._bounds, "+Inf"), counts, strict=True)]
+
+
 class Sample(NamedTuple):
     """A value of a declared metric, its labels' values in the order of the declaration."""
 
     name: str
-    value: float
+    value: float | Buckets
     labels: tuple[str, ...] = ()
 
 
@@ -104,6 +125,50 @@ METRICS: tuple[Declared, ...] = (
         ("sink",),
     ),
     Declared(
+        "thirdrail_row_age_seconds",
+        "histogram: polls by the time from their last byte to the commit that made their rows durable",
+        "A share above 30 s: see lag and commit seconds of that sink.",
+        ("sink",),
+    ),
+    Declared(
+        "thirdrail_findings_total",
+        "what rules found, by rule (docs/configuration.md)",
+        "Above its usual rate: `thirdrail quarantine list`; a feed has changed, or is broken.",
+        ("sink", "rule"),
+    ),
+    Declared(
+        "thirdrail_quarantined_total",
+        "messages, entities and rows that were refused",
+        "Above its usual rate: `thirdrail quarantine list`.",
+        ("sink",),
+    ),
+    Declared(
+        "thirdrail_rejected_rows_total",
+        "rows that a sink refused or would refuse although they had passed our checks (M039)",
+        "Any: `thirdrail quarantine list --rule M039`, and please report it.",
+        ("sink",),
+    ),
+    Declared(
+        "thirdrail_commits_total",
+        "commits to Iceberg tables by outcome (ok, conflict, failed): tries, of rows and of maintenance",
+        "Conflicts now and then are maintenance; many: does another program write there? Failed: disk or catalog.",
+        ("outcome",),
+    ),
+    Declared(
+        "thirdrail_table_files",
+        "data files of a table at the last round of care",
+        "Grows for days: maintenance stands still or gives up; `thirdrail tables --detail`.",
+        ("table",),
+    ),
+    Declared("thirdrail_table_bytes", "bytes of them", "Follows the feeds; keep_days bounds it.", ("table",)),
+    Declared("thirdrail_table_rows", "rows of a table at the last round of care", "Follows the feeds.", ("table",)),
+    Declared(
+        "thirdrail_table_snapshots",
+        "snapshots that a table keeps",
+        "About 50; more: another program keeps them by branches or tags.",
+        ("table",),
+    ),
+    Declared(
         "thirdrail_sink_failures_in_a_row",
         "failed tries since the last that succeeded",
         "Above 0 for minutes: /readyz has the reason.",
@@ -145,14 +210,28 @@ class _Asking(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Ask for all samples; one that is not declared is a KeyError."""
-        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily] = {}
         for name, value, labels in self._samples():
             declared = BY_NAME[name]
             if name not in families:
-                kind = CounterMetricFamily if declared.is_counter else GaugeMetricFamily
-                families[name] = kind(name.removesuffix("_total"), declared.help, labels=declared.labels)
-            families[name].add_metric(labels, value)
+                families[name] = _kind(declared, value)(
+                    name.removesuffix("_total"), declared.help, labels=declared.labels
+                )
+            family = families[name]
+            if isinstance(value, Buckets):
+                assert isinstance(family, HistogramMetricFamily)  # noqa: S101 - the first sample made it one
+                family.add_metric(labels, value.cumulated(), value.sum)
+            else:
+                family.add_metric(labels, value)  # type: ignore[call-arg, arg-type]
         yield from families.values()
+
+
+def _kind(
+    declared: Declared, value: float | Buckets
+) -> type[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]:
+    if isinstance(value, Buckets):
+        return HistogramMetricFamily
+    return CounterMetricFamily if declared.is_counter else GaugeMetricFamily
 
 
 def reference() -> str:

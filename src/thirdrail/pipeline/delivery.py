@@ -49,6 +49,11 @@ class Delivery(Protocol):
         ...
 
     @property
+    def rejected(self) -> int:
+        """Rows that the destination refused, or would, since this process began."""
+        ...
+
+    @property
     def settled(self) -> Position | None:
         """Every table durably has all below; None while that is unknown."""
         ...
@@ -128,6 +133,7 @@ class CommittedAtOnce:
 
     is_full = False
     trouble = ""
+    rejected = 0
 
     @property
     def settled(self) -> Position | None:
@@ -171,6 +177,7 @@ class HandedOver:
         self._waiting: deque[_Abroad] = deque()
         self._abroad: deque[_Abroad] = deque()
         self._floor: Position | None = None
+        self._rejected = 0
 
     def open(self) -> dict[str, Position]:
         """Ask every table. One without rows for long is as far as ``feed_messages``, which comes after all others."""
@@ -225,6 +232,11 @@ class HandedOver:
         return next((writer.trouble for writer in self._writers.values() if writer.trouble), "")
 
     @property
+    def rejected(self) -> int:
+        """Of the writers at hand and of those before."""
+        return self._rejected + sum(writer.rows_rejected for writer in self._writers.values())
+
+    @property
     def settled(self) -> Position | None:
         """As far as ``feed_messages``."""
         return self._floor
@@ -251,5 +263,6 @@ class HandedOver:
     def close(self) -> None:
         """Let go of the writers; what is not durable is handed over again."""
         for writer in self._writers.values():
+            self._rejected += writer.rows_rejected
             writer.close()
         self._writers = {}

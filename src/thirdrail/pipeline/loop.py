@@ -15,9 +15,10 @@ from thirdrail.model import feeds as declared
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog, Clock, DeferredSink, Sink
 from thirdrail.model.records import Entry, Poll, Span
-from thirdrail.model.tables import TABLES
+from thirdrail.model.tables import FEED_MESSAGES, TABLES
 from thirdrail.pipeline.delivery import delivery
 from thirdrail.pipeline.processor import Processor
+from thirdrail.pipeline.told import Told, told
 from thirdrail.pipeline.transform import Rows
 from thirdrail.pipeline.workers import Team, Workers
 
@@ -56,6 +57,7 @@ class StepResult:
     decoded: int = 0
     newest_fetched_at: int | None = None
     written: dict[str, int] = field(default_factory=dict)
+    told: Told = field(default_factory=Told)
 
 
 class Pipeline:
@@ -99,6 +101,11 @@ class Pipeline:
     def trouble(self) -> str:
         """What is wrong at the destination and may pass by itself; empty when all is well."""
         return self._delivery.trouble
+
+    @property
+    def rejected(self) -> int:
+        """Rows that the destination refused, or would: the log has been told of each."""
+        return self._delivery.rejected
 
     @property
     def positions(self) -> Mapping[str, int]:
@@ -161,6 +168,8 @@ class Pipeline:
             return None
         result.span = Span(start, end)
         result.decoded = rows.decoded_rows
+        result.told.add(rows.told)
+        result.told.add(told(rows.tables.get(FEED_MESSAGES.name, ())))
         self._commit(rows, result)
         return result
 

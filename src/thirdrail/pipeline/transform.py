@@ -34,6 +34,7 @@ from thirdrail.pipeline.changes import (
 )
 from thirdrail.pipeline.messages import CaptureFacts, feed_message_rows
 from thirdrail.pipeline.refusals import Refusal, quarantine_rows, refused_rows, unparsed
+from thirdrail.pipeline.told import Told
 from thirdrail.pipeline.written import to_arrow
 from thirdrail.quality.gate import Gated, gate
 from thirdrail.quality.message_rules import Header, Recent, judge
@@ -69,6 +70,8 @@ class Rows:
     offsets: dict[str, list[pa.Array]] = field(default_factory=lambda: defaultdict(list))
     prepared: dict[str, list[Prepared]] = field(default_factory=lambda: defaultdict(list))
     decoded_rows: int = 0
+    told: Told = field(default_factory=Told)
+    """Of what is prepared; of the rest the rows of ``feed_messages`` tell."""
 
     def add(self, table: str, rows: pa.Table, offsets: pa.Array | None = None) -> None:
         """Append rows; by default each belongs to the record of its ``capture_offset``."""

@@ -20,8 +20,9 @@ from thirdrail.errors import ThirdRailError, WorkerGone
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog, Prepared, Preparing
 from thirdrail.model.records import Span
-from thirdrail.model.tables import BY_NAME
+from thirdrail.model.tables import BY_NAME, FEED_MESSAGES
 from thirdrail.pipeline.processor import Processor
+from thirdrail.pipeline.told import Told, told
 from thirdrail.pipeline.transform import Rows
 
 
@@ -108,9 +109,10 @@ class Workers:
             found = pickle.loads(answer)  # noqa: S301 - from a process of ours, by a pipe that nobody else has
             if isinstance(found, ThirdRailError):
                 raise found
-            count, decoded_rows, prepared = found
+            count, decoded_rows, prepared, about = found
             captures += count
             rows.decoded_rows += decoded_rows
+            rows.told.add(about)
             for name, files in prepared.items():
                 rows.prepared[name] += files
         return captures
@@ -148,8 +150,8 @@ def _work(job: _Job, pipe: Connection) -> None:
         log.close()
 
 
-_Answer = tuple[int, int, dict[str, list[Prepared]]]
-"""Captures, decoded rows, and by table what was made durable."""
+_Answer = tuple[int, int, dict[str, list[Prepared]], Told]
+"""Captures, decoded rows, by table what was made durable, and what the batch has to tell."""
 
 
 def _answer(processor: Processor, log: CaptureLog, sink: Preparing, job: _Job, span: Span) -> _Answer | ThirdRailError:
@@ -163,7 +165,7 @@ def _answer(processor: Processor, log: CaptureLog, sink: Preparing, job: _Job, s
         return error
     except Exception as error:  # noqa: BLE001 - a process's top: the pipeline hears it, and begins again
         return ThirdRailError(f"unexpected {type(error).__name__} in a worker: {error}", hint="please report this")
-    return captures, rows.decoded_rows, prepared
+    return captures, rows.decoded_rows, prepared, told(rows.tables.get(FEED_MESSAGES.name, ()))
 
 
 def _processed(processor: Processor, log: CaptureLog, partition: str, span: Span, rows: Rows) -> int:

@@ -7,6 +7,7 @@ used (decision 0002). Nothing here deletes a file.
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -39,6 +40,9 @@ from thirdrail.sinks.iceberg.positions import Positions, as_properties, current_
 MAIN = "main"
 KEPT_SNAPSHOTS = 50
 ATTEMPTS = 12
+COMMITS_BY_OUTCOME: Counter[str] = Counter({"ok": 0, "conflict": 0, "failed": 0})
+"""Of this process, tries of all tables; read by whoever measures."""
+
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.02, 2.0
 
 
@@ -83,8 +87,10 @@ def commit(catalog: Catalog, name: tuple[str, str], stage: Stage, clock: Clock) 
             _hand_over(catalog, table, snapshot_id, staged)
         except (CommitFailedException, CommitStateUnknownException, RESTError, SQLAlchemyError, OSError) as error:
             failure = error
+            COMMITS_BY_OUTCOME["conflict" if isinstance(error, CommitFailedException) else "failed"] += 1
             clock.sleep(_wait(attempt))
         else:
+            COMMITS_BY_OUTCOME["ok"] += 1
             return staged.positions
     where = ".".join(name)
     if isinstance(failure, CommitFailedException):
