@@ -22,7 +22,7 @@ from thirdrail.app.caring import care_for
 from thirdrail.config import MaintenanceConfig
 from thirdrail.errors import BackupDamaged, BackupFailed, DataFolderError, DataFolderMoved
 from thirdrail.model.tables import TABLES
-from thirdrail.sinks.iceberg import housekeeping
+from thirdrail.sinks.iceberg import commit, housekeeping
 from thirdrail.sinks.iceberg.catalog import LocalCatalog, open_catalog
 from thirdrail.sinks.iceberg.reader import pin
 
@@ -79,7 +79,10 @@ def busy(folder: Path, begin: int) -> Iterator[Callable[[], int]]:
 
 
 @pytest.mark.timeout(300)
-def test_a_backup_beside_a_writer_and_care_is_whole_and_goes_on_elsewhere(tmp_path: Path) -> None:
+def test_a_backup_beside_a_writer_and_care_is_whole_and_goes_on_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "KEPT_SNAPSHOTS", 3)
     old, new = tmp_path / "data", tmp_path / "else where" / "data"
     take_in(old, 0, 12)
     with busy(old, 12) as taken:
@@ -129,6 +132,7 @@ def test_a_file_that_goes_before_it_is_copied_makes_a_second_round(
         return found
 
     monkeypatch.setattr(backup_module._Copy, "_tables", tables)
+    monkeypatch.setattr(commit, "KEPT_SNAPSHOTS", 3)
     made = backup(app.DataFolder.existing(taken_in), tmp_path / "copy")
     assert made.rounds == 2
     there = {str(path.relative_to(tmp_path / "copy" / DATA)) for path in (tmp_path / "copy" / DATA).rglob("*.*")}
