@@ -93,6 +93,7 @@ def test_a_backup_beside_a_writer_and_care_is_whole_and_goes_on_elsewhere(
         folder, _, tables = restore(tmp_path / f"copy{number}", target)
         assert len(tables) == len(TABLES)
         assert str(old) not in json.dumps([str(path) for path in target.rglob("*")])
+        assert contents.position >= 12
         # The tables of the copy, before anything goes on there: those of the folder at that position.
         assert rows_below(target, contents.position) == rows_below(old, contents.position)
         told = app.audit(folder, None)
@@ -200,7 +201,7 @@ def test_the_log_of_a_copy_is_never_behind_its_tables_nor_its_acknowledgements_a
     (day,) = spool.glob("????-*.sqlite")
     with sqlite3.connect(day) as db:
         (last,) = db.execute("SELECT max(offset) FROM records").fetchone()
-    assert acknowledged <= made.position <= last + 1
+    assert 0 < acknowledged <= made.position <= last + 1
 
 
 def test_what_lies_in_the_copy_is_plain_files_with_their_digests(taken_in: Path, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from thirdrail.capturelog.opening import connect, connect_for_reading, remove, s
 from thirdrail.capturelog.segment import Segment
 from thirdrail.capturelog.spool import PARTITION
 from thirdrail.errors import BackupDamaged, BackupFailed, DataFolderError, LogDamaged
+from thirdrail.model.tables import FEED_MESSAGES, NAMESPACE
 from thirdrail.sinks.iceberg.catalog import FILE_NAME, LocalCatalog, address_of, open_catalog
 from thirdrail.sinks.iceberg.files import is_local, local_path, put_file, sync_directory
 from thirdrail.sinks.iceberg.manifests import remembered
@@ -176,12 +177,12 @@ class _Copy:
         catalog = open_catalog(self._into, create=False)
         log_id = identity(self._home / _SPOOL)
         files: set[str] = set()
-        positions: list[int] = []
+        position = 0
         try:
             for table in _tables_of(catalog):
                 files |= {self._inside(location, table) for location in _locations(table)}
-                known = current_positions(table.metadata)
-                positions += [known[log_id, PARTITION]] if (log_id, PARTITION) in known else []
+                if table.name() == (NAMESPACE, FEED_MESSAGES.name):  # committed last: up to there all tables are whole
+                    position = current_positions(table.metadata).get((log_id, PARTITION), 0)
         except FileNotFoundError as error:
             raise _Vanished(str(error)) from error
         finally:
@@ -189,7 +190,7 @@ class _Copy:
                 catalog.engine.dispose()
         # Only now: with the last connection gone, all of it is in the one file.
         self.named[FILE_NAME] = self._done[FILE_NAME] = _digest(self._into / FILE_NAME)
-        return files, min(positions, default=0)
+        return files, position
 
     def _inside(self, location: str, table: IcebergTable) -> str:
         path = local_path(location)
