@@ -33,7 +33,7 @@ from thirdrail.model.feeds import Feed
 from thirdrail.observe.clock import SystemClock
 from thirdrail.observe.health import Health
 from thirdrail.observe.metrics import Page
-from thirdrail.observe.systemd import ALIVE, READY, STOPPING, notify
+from thirdrail.observe.systemd import ALIVE, READY, notify
 
 DEMO_DATA = "./thirdrail-demo"
 TIMES_SQUARE = (
@@ -250,7 +250,7 @@ def _health(running: Run, wanted: str) -> Health:
 def _until_stopped(running: Run, shown: Display, stopping: Stopping) -> None:
     def look() -> None:
         if not not_live(running):
-            notify(STOPPING if stopping() else ALIVE, os.environ)
+            notify(ALIVE, os.environ)
         shown.look(running)
 
     notify(READY, os.environ)

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 
-READY, STOPPING, ALIVE = "READY=1", "STOPPING=1", "WATCHDOG=1"
+READY, ALIVE = "READY=1", "WATCHDOG=1"
 
 
 def notify(state: str, environment: Mapping[str, str]) -> None:
