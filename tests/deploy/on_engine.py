@@ -1,4 +1,4 @@
-"""Third Rail on a real Docker Engine, by ./deploy.sh alone; in the order as it stands. `tests/deploy/engine.sh` runs it.
+"""Third Rail on a real Docker Engine, by ./deploy.sh alone, in this order. `tests/deploy/engine.sh` runs it.
 
 Not named test_*: it wants an engine, an image that is built already, and root, which a test run has not.
 """
@@ -123,7 +123,7 @@ def test_the_data_are_read_from_the_host_at_the_same_path(place: Place) -> None:
         time.sleep(0.5)
     assert place.rows() > 1000
     files = f"{place.data}/warehouse/mta/stop_time_updates/data/**/*.parquet"
-    (count,) = duckdb.sql(f"SELECT count(*) FROM read_parquet('{files}')").fetchone() or (0,)
+    ((count,),) = duckdb.sql(f"SELECT count(*) FROM read_parquet('{files}')").fetchall()
     assert count > 1000
     assert str(place.data.stat().st_uid) == UID
 
@@ -189,11 +189,11 @@ def test_stop_is_clean_and_the_data_can_still_be_asked(place: Place) -> None:
 def test_the_rehearsal_fills_iceberg_and_the_stand_in(place: Place) -> None:
     place.said("deploy", profile="rehearsal")
     query = "SELECT count(*) AS n FROM stop_time_updates"
+    asking = ("docker", "exec", "thirdrail-emulator-1", "thirdrail", "emulator", "sql")
     deadline = time.monotonic() + 90
     while True:
         run = subprocess.run(
-            ["docker", "exec", "thirdrail-emulator-1", "thirdrail", "emulator", "sql"]
-            + ["--data", "/emulator", "--format", "csv", query],
+            [*asking, "--data", "/emulator", "--format", "csv", query],
             capture_output=True,
             text=True,
             check=False,
@@ -213,4 +213,4 @@ def test_cleanup_takes_everything_away_once_it_was_allowed_to(place: Place) -> N
     assert docker("ps", "--all", "--quiet") == ""
     place.said("cleanup", "--data", "--yes")
     assert not place.data.exists()
-    assert docker("image", "ls", "--quiet", "thirdrail") == ""
+    assert docker("image", "ls", "--quiet", "thirdrail:local") == ""
