@@ -77,11 +77,11 @@ compose_plugin() { # of the next Debian, unpacked and not installed: this one ha
     printf 'Types: deb\nURIs: %s\nSuites: trixie\nComponents: main\nSigned-By: %s\n' "$mirror" \
         /usr/share/keyrings/debian-archive-keyring.gpg >"$apt/sources/trixie.sources"
     local options=(-o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$apt/sources"
-        -o Dir::State::lists="$apt/lists" -o Dir::Cache="$apt/cache" -qq)
+        -o Dir::State::lists="$apt/lists" -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root -qq)
     (
         cd "$apt"
         apt-get "${options[@]}" update
-        apt-get "${options[@]}" -o APT::Sandbox::User=root download docker-compose/trixie
+        apt-get "${options[@]}" download docker-compose/trixie
         dpkg -x docker-compose_*.deb unpacked
     )
     cp "$apt/unpacked/usr/libexec/docker/cli-plugins/docker-compose" "$DOCKER_CONFIG/cli-plugins/"
