@@ -38,6 +38,8 @@ at_end() {
     local code=$?
     stop_engine || code=1
     ! ip netns list | grep -q "^$space\b" || ip netns delete "$space"
+    # An engine in a name space of its own leaves its own one mounted.
+    ! mountpoint -q "$work/exec/netns/default" || umount "$work/exec/netns/default"
     [[ -n $given ]] || rm -rf "$work"
     exit $code
 }
@@ -134,5 +136,6 @@ ip netns exec "$space" ip link set lo up
 ip netns exec "$space" sysctl -qw net.ipv4.ip_forward=1
 # Not `ip netns exec`, which mounts /sys anew, without the cgroups that an engine wants.
 start_engine nsenter --net="/run/netns/$space" --
-nsenter --net="/run/netns/$space" .venv/bin/python -m pytest tests/deploy/on_engine.py -q --timeout 900 -p no:cacheprovider
+nsenter --net="/run/netns/$space" .venv/bin/python -m pytest tests/deploy/on_engine.py \
+    -q -s --durations=12 --timeout 900 -p no:cacheprovider
 figure "all took $SECONDS s"
