@@ -14,6 +14,8 @@
     │   │   └── NoDataYet           nothing has been written there
     │   ├── QueryError              SQL that does not run, or that writes
     │   └── MissingLibrary          a library that only this call needs is not installed
+    ├── BackupFailed                a folder could not be copied: its files went faster than they were copied
+    ├── BackupDamaged               a backup is not as it was written; its files are named
     ├── DecodeError                 the bytes are not the message they claim to be (SKIP)
     ├── LogError
     │   ├── LogBusy                 another process appends to this log
@@ -118,6 +120,14 @@ class WorkerGone(ThirdRailError):
     """A worker process has ended; its rows are made again from the log."""
 
     remedy = Remedy.REOPEN
+
+
+class BackupFailed(ThirdRailError):
+    """A data folder could not be copied."""
+
+
+class BackupDamaged(ThirdRailError):
+    """A backup is not finished, or not as it was written."""
 
 
 class DecodeError(ThirdRailError):

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from tests.cli.conftest import Command
 from tests.maintenance.test_relocate import take_in
-from thirdrail.model.tables import TABLES
+from thirdrail.model.tables import ALL_TABLES
 
 
 def test_detail_says_how_each_table_lies_and_what_maintain_would_do(thirdrail: Command, tmp_path: Path) -> None:
     take_in(tmp_path / "data", 0, 9)
     found = {each["table"]: each for each in json.loads(thirdrail("tables", "--detail", "--json").out)}
-    assert list(found) == [table.name for table in TABLES]
+    assert list(found) == [table.name for table in ALL_TABLES]
     stops = found["stop_time_updates"]
     assert sum(stops["files"].values()) == 9
     assert stops["days"] == 1
@@ -72,5 +72,7 @@ def test_serve_to_others_wants_a_token(thirdrail: Command, filled: Path) -> None
 def test_sources_are_yaml_of_every_table(thirdrail: Command) -> None:
     lines = thirdrail("dbt", "sources").out.splitlines()
     assert lines[1:3] == ["version: 2", "sources:"]
-    assert [line.split()[-1] for line in lines if line.startswith("      - name: ")] == [table.name for table in TABLES]
+    assert [line.split()[-1] for line in lines if line.startswith("      - name: ")] == [
+        table.name for table in ALL_TABLES
+    ]
     assert not [line for line in lines if "plugin" in line]

@@ -20,7 +20,7 @@ from thirdrail.sources.recordings import recordings
 
 
 def rows_in_tables(thirdrail: Command) -> dict[str, int]:
-    return {each["table"]: each["rows"] for each in thirdrail("tables", "--json").json}
+    return {each["table"]: each["rows"] for each in thirdrail("tables", "--json").json if each["table"] != "commits"}
 
 
 def test_a_replay_says_what_it_did_and_what_to_try_next(thirdrail: Command, recorded: Path, tmp_path: Path) -> None:

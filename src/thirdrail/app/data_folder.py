@@ -74,11 +74,7 @@ class DataFolder:
 
     @classmethod
     def _for_writing(cls, path: Path, kinds: tuple[str, ...]) -> "DataFolder":
-        if foreign := _MEANS_SOMETHING_IN_A_LOCATION & set(str(path.absolute())):
-            raise DataFolderError(
-                f"{path} cannot be used: readers of Iceberg take {' '.join(sorted(foreign))} in a path for more",
-                hint="give a folder without these characters",
-            )
+        check_path(path)
         if not path.is_file() and not (path / STAMP).exists() and not _holds_other_files(path):
             path.mkdir(parents=True, exist_ok=True)
             _put_stamp(path, Stamp(kinds[0], FORMAT_VERSION, str(path.absolute()), __version__))
@@ -86,6 +82,19 @@ class DataFolder:
         if not os.access(path, os.W_OK) or os.statvfs(path).f_flag & os.ST_RDONLY:
             raise DataFolderError(f"{path} cannot be written")
         return folder
+
+
+def check_path(path: Path) -> None:
+    """Refuse a path that no data folder can have.
+
+    Raises:
+        DataFolderError: naming the characters.
+    """
+    if foreign := _MEANS_SOMETHING_IN_A_LOCATION & set(str(path.absolute())):
+        raise DataFolderError(
+            f"{path} cannot be used: readers of Iceberg take {' '.join(sorted(foreign))} in a path for more",
+            hint="give a folder without these characters",
+        )
 
 
 def relocated(old: Path, new: Path) -> tuple[DataFolder, list[str]]:

@@ -33,6 +33,7 @@ from thirdrail.model.feeds import Feed
 from thirdrail.observe.clock import SystemClock
 from thirdrail.observe.health import Health
 from thirdrail.observe.metrics import Page
+from thirdrail.observe.systemd import ALIVE, READY, notify
 
 DEMO_DATA = "./thirdrail-demo"
 TIMES_SQUARE = (
@@ -247,7 +248,13 @@ def _health(running: Run, wanted: str) -> Health:
 
 
 def _until_stopped(running: Run, shown: Display, stopping: Stopping) -> None:
-    running.until_stopped(stopping, lambda: shown.look(running))
+    def look() -> None:
+        if not not_live(running):
+            notify(ALIVE, os.environ)
+        shown.look(running)
+
+    notify(READY, os.environ)
+    running.until_stopped(stopping, look)
     totals = running.state.totals
     shown.say(
         f"stopped; {counted(totals.captures, 'capture')}, {counted(totals.decoded_rows, 'row')} in, "

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from thirdrail import __version__
+from thirdrail.cli.backup import backup, restore
 from thirdrail.cli.captures import captures
 from thirdrail.cli.catalog import catalog
 from thirdrail.cli.configuration import config
@@ -47,6 +48,8 @@ for command in (
     maintain,
     rebuild,
     relocate,
+    backup,
+    restore,
     catalog,
     snowflake,
     dbt,

@@ -5,6 +5,7 @@ until their capture is complete everywhere.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import duckdb
 import pyarrow as pa
@@ -13,7 +14,7 @@ from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.manifest import DataFile
 
 from thirdrail.errors import NoDataYet, QueryError
-from thirdrail.model.tables import ALL_TABLES, COMMITS, FEED_MESSAGES
+from thirdrail.model.tables import COMMITS, FEED_MESSAGES, TABLES
 from thirdrail.query.views import MACROS, NEWEST, Needed, needed
 from thirdrail.schedule.stations import NAMES, subway_table
 from thirdrail.sinks.iceberg.reader import PinnedTable, pin
@@ -88,11 +89,15 @@ class Warehouse:
 
     def _pin(self, names: frozenset[str]) -> dict[str, PinnedTable]:
         """Pin ``feed_messages`` first: the others are then at least as far."""
-        wanted = (FEED_MESSAGES, *(each for each in ALL_TABLES if each is not FEED_MESSAGES and each.name in names))
+        wanted = (FEED_MESSAGES, *(each for each in TABLES if each is not FEED_MESSAGES and each.name in names))
         try:
-            return {table.name: pin(self._catalog, table) for table in wanted}
+            found = {table.name: pin(self._catalog, table) for table in wanted}
         except NoSuchTableError as error:
             raise NoDataYet("there are no tables yet", hint="thirdrail replay PATH --feed ID") from error
+        if COMMITS.name in names:
+            with suppress(NoSuchTableError):  # a folder that an older version wrote has none yet
+                found[COMMITS.name] = pin(self._catalog, COMMITS)
+        return found
 
     def _prune(self, files: dict[str, list[DataFile]], pinned: dict[str, PinnedTable], need: Needed) -> None:
         """Leave out files of other captures than those that make up the pictures."""
