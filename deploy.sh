@@ -37,6 +37,7 @@ Third Rail in containers.
   logs [OPTIONS]      what the containers say; for example: logs --follow app
   sql QUERY           one SQL query over the tables
   audit [OPTIONS]     recompute every row from the log and compare
+  report [OPTIONS]    what was promised, and what was kept: freshness, availability, records, valid shares
   upgrade             build anew, put the new one in place, wait until it is ready
   backup DIR          copy the data folder into DIR (new or empty), while it is written to
   restore DIR PATH    make a data folder at PATH (new or empty) of the backup in DIR
@@ -390,7 +391,7 @@ main() {
                 arguments+=("$1")
                 # What follows these is theirs.
                 case ${arguments[0]} in
-                    sql | audit | logs)
+                    sql | audit | report | logs)
                         shift
                         arguments+=("$@")
                         break
@@ -432,10 +433,10 @@ main() {
             need_data
             thirdrail sql --data "$THIRDRAIL_DATA" "$@"
             ;;
-        audit)
+        audit | report)
             need_docker
             need_data
-            thirdrail audit --data "$THIRDRAIL_DATA" "$@"
+            thirdrail "$command" --data "$THIRDRAIL_DATA" "$@"
             ;;
         help) usage ;;
         *) fail 2 "there is no command $command: $CALLED help" ;;

@@ -21,7 +21,7 @@ from thirdrail.app.backup import CONTENTS, DATA, backup, contents_of, restore
 from thirdrail.app.caring import care_for
 from thirdrail.config import MaintenanceConfig
 from thirdrail.errors import BackupDamaged, BackupFailed, DataFolderError, DataFolderMoved
-from thirdrail.model.tables import TABLES
+from thirdrail.model.tables import ALL_TABLES
 from thirdrail.sinks.iceberg import commit, housekeeping
 from thirdrail.sinks.iceberg.catalog import LocalCatalog, open_catalog
 from thirdrail.sinks.iceberg.reader import pin
@@ -34,7 +34,7 @@ def rows_below(folder: Path, position: int) -> dict[str, pa.Table]:
     """Give every table's rows of captures below a position, in an order of their own."""
     catalog = open_catalog(folder, create=False)
     found = {}
-    for table in TABLES:
+    for table in ALL_TABLES:
         pinned = pin(catalog, table)
         rows = pinned.read(pinned.files, table.names())
         rows = rows.filter(pa.compute.less(rows["capture_offset"], position))
@@ -49,7 +49,7 @@ def care(folder: Path) -> None:
     data = app.DataFolder.existing(folder)
     list(care_for(data, HASTY, clock))
     catalog = open_catalog(folder, create=False)
-    for table in TABLES:
+    for table in ALL_TABLES:
         housekeeping.sweep(catalog.load_table(("mta", table.name)), 2**62, grace_us=0)
 
 
@@ -91,7 +91,7 @@ def test_a_backup_beside_a_writer_and_care_is_whole_and_goes_on_elsewhere(
     for number, contents in enumerate(made):
         target = new.with_name(f"data{number}")
         folder, _, tables = restore(tmp_path / f"copy{number}", target)
-        assert len(tables) == len(TABLES)
+        assert len(tables) == len(ALL_TABLES)
         assert str(old) not in json.dumps([str(path) for path in target.rglob("*")])
         assert contents.position >= 12
         # The tables of the copy, before anything goes on there: those of the folder at that position.

@@ -89,6 +89,7 @@ NEEDS_DOCKER = {
     "logs": [],
     "sql": ["SELECT 1"],
     "audit": [],
+    "report": [],
     "upgrade": [],
     "backup": ["copy"],
     "restore": ["copy", "new"],
