@@ -113,7 +113,7 @@ class Caretaker:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._go, name="maintenance", daemon=True)
         self._said = ""
-        self.rounds = self.merged = self.deleted = 0
+        self._turns = self.rounds = self.merged = self.deleted = 0
         self.shapes: dict[str, Shape] = {}
 
     def start(self) -> None:
@@ -138,7 +138,7 @@ class Caretaker:
 
     def _round(self) -> None:
         trouble = ""
-        lets_go = self.rounds % LETS_GO_EVERY == 0
+        lets_go = self._turns % LETS_GO_EVERY == 0
         stopped = self._stopping.is_set
         for report in care_for(self._folder, self._config, self._clock, lets_go=lets_go, is_stopped=stopped):
             self.merged += report.merged
@@ -146,7 +146,8 @@ class Caretaker:
             if report.held is not None:
                 self.shapes[report.table] = report.held
             trouble = trouble or report.trouble
-        self.rounds += 1
+        self._turns += 1
+        self.rounds += not trouble
         self._note(trouble)
 
     def _note(self, trouble: str) -> None:

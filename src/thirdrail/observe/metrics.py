@@ -174,7 +174,7 @@ METRICS: tuple[Declared, ...] = (
         "Above 0 for minutes: /readyz has the reason.",
         ("sink",),
     ),
-    Declared("thirdrail_maintenance_rounds_total", "rounds of care for the tables", "Stands still: see what is said."),
+    Declared("thirdrail_maintenance_rounds_total", "rounds of care that went well", "Stands still: see what is said."),
     Declared("thirdrail_maintenance_merged_files_total", "small files that were merged", "Follows the commits."),
     Declared(
         "thirdrail_disk_free_bytes", "free space of the data folder's disk", "Falls steadily: retention, keep_days."

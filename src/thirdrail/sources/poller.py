@@ -153,28 +153,30 @@ class Poller:
         key = self._environment.get(feed.key_env, "") if feed.key_env else ""
         answer = await fetcher.fetch(feed, key)
         poll, body = judged(feed, answer, attempt=state.failures_in_a_row + 1, key=key)
-        await self._keep(state, poll, body, appender)
+        kept_as = await self._keep(state, poll, body, appender)
+        state.outcomes[kept_as] = state.outcomes.get(kept_as, 0) + 1
         self._note(state, poll, body, answer)
 
-    async def _keep(self, state: FeedState, poll: Poll, body: bytes | None, appender: "_Appender") -> None:
-        """Append a poll; a body that the log holds already is named instead of kept again."""
+    async def _keep(self, state: FeedState, poll: Poll, body: bytes | None, appender: "_Appender") -> str:
+        """Append a poll; a body that the log holds already is named instead of kept again. Give the outcome noted."""
         digest = poll.body_sha256
         if body is None or digest is None or poll.outcome != OK:
             await appender.append(poll, body)
-            return
+            return poll.outcome
         of = state.last_offset if digest == state.last_digest else await appender.find(poll.feed_id, digest)
+        outcome = OK if of is None else DUPLICATE
         if of is None:
             of = await appender.append(poll, body)
         else:
             await appender.append(msgspec.structs.replace(poll, outcome=DUPLICATE, duplicate_of=of), None)
         state.last_digest, state.last_offset = digest, of
+        return outcome
 
     def _note(self, state: FeedState, poll: Poll, body: bytes | None, answer: Answer) -> None:
         before = state.failures_in_a_row
         state.polls += 1
         state.polled_at, state.http_status = poll.fetched_at, poll.http_status
         state.outcome, state.detail = poll.outcome, poll.error_detail or ""
-        state.outcomes[poll.outcome] = state.outcomes.get(poll.outcome, 0) + 1
         if poll.outcome == OK:
             state.failures_in_a_row = 0
             state.bodies += 1
