@@ -7,7 +7,7 @@ TEST_OPTIONS ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help environment setup demo run test check bench crash soak readers wheelhouse lock clean
+.PHONY: help environment setup demo run test check bench crash soak engine dashboards readers wheelhouse lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ crash: environment ## kill real processes many times over, and count what surviv
 	THIRDRAIL_FROZEN_SECONDS=600 $(RUN) pytest tests/live/test_snowflake.py --timeout 1200
 	THIRDRAIL_CUT_SECONDS=120 $(RUN) pytest tests/live/test_faults.py -k network --timeout 1200
 	$(RUN) pytest -m crash $(TEST_OPTIONS)
+
+engine: environment ## build the image and deploy it on a real Docker Engine of its own (root, Debian 12; eight minutes)
+	tests/deploy/engine.sh
+
+dashboards: environment ## write the Grafana dashboards anew
+	.venv/bin/python scripts/dashboards.py
 
 soak: environment ## commit 20,000 times over all tables, with care, and see that nothing grows (half an hour)
 	THIRDRAIL_SOAK=20000 $(RUN) pytest tests/soak --timeout 7200 $(TEST_OPTIONS)

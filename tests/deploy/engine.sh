@@ -127,7 +127,12 @@ build() { # of a clean checkout: what git knows, and nothing else
 trap at_end EXIT
 packages
 compose_plugin
-start_engine -- --iptables=false --ip6tables=false --ip-forward=false --bridge=none
+start_engine -- --iptables=false --ip6tables=false --ip-forward=false --bridge=none || {
+    # A machine may not let its root run one; .ci/run says so in its last lines, and a person must know.
+    [[ ${THIRDRAIL_ENGINE:-} == optional ]] || exit 1
+    figure "NOT RUN: no Docker Engine starts on this machine"
+    exit 0
+}
 base_image
 build
 stop_engine
