@@ -12,7 +12,7 @@ from tests.fakes.clock import FakeClock
 from tests.simulation.test_commit import EVENTS, rows
 from thirdrail.errors import PositionUnknown, SchemaMismatch
 from thirdrail.model.records import Span
-from thirdrail.model.tables import ALL_TABLES, Column, Table
+from thirdrail.model.tables import TABLES, Column, Table
 from thirdrail.sinks.iceberg.catalog import open_catalog
 from thirdrail.sinks.iceberg.commit import KEPT_SNAPSHOTS
 from thirdrail.sinks.iceberg.files import local_path
@@ -124,7 +124,7 @@ def test_sweeping_deletes_what_is_unreachable_and_nothing_else(tmp_path: Path) -
     assert pairs(table.scan().to_arrow()) == wanted(0, 240)
 
 
-@pytest.mark.parametrize("table", ALL_TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_every_declared_table_can_be_made_and_opened_again(table: Table, tmp_path: Path) -> None:
     sink = IcebergSink(open_catalog(tmp_path, create=True), FakeClock())
     sink.open(table, "log", "0").commit(table.arrow_schema.empty_table(), Span(0, 0))
