@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -32,6 +33,7 @@ from thirdrail.pipeline.transform import Rows
 from thirdrail.sinks.snowflake.account import account_of
 from thirdrail.sinks.snowflake.notes import ChannelNotes
 from thirdrail.sinks.snowpipe_streaming.client import connected, properties
+from thirdrail.sinks.snowpipe_streaming.lines import chunks
 from thirdrail.sinks.snowpipe_streaming.sink import StreamingSink
 from thirdrail.sinks.snowpipe_streaming.writer import StreamingWriter
 
@@ -134,11 +136,12 @@ def throughput(captures: int, rounds: int) -> None:
                 used, channels = send(number)
                 best[way] = max(best[way], size * channels / used)
         lines = query(folder / "emulator", "SELECT sum(inserted) AS n, count(*) AS c FROM channels").to_pylist()[0]
+    width = sum(map(len, (line for chunk in chunks(pl.DataFrame(rows)) for line in chunk.lines))) / size
     print(
         f"{size:,} stop time updates a channel, best of {rounds} rounds, {lines['n']:,} rows on {lines['c']} channels"
     )
     for way, rate in best.items():
-        print(f"  {way:22s} {rate:10,.0f} rows a CPU-second")
+        print(f"  {way:22s} {rate:10,.0f} rows, {rate * width / 1e6:6.1f} MB of lines a CPU-second")
     print(f"  one channel to the ordinary way: {best['one channel'] / best['to_pylist and dicts']:.1f}x")
 
 

@@ -17,7 +17,7 @@ from thirdrail.cli.rehearse import compared_folders
 from thirdrail.config import Config, SpoolConfig, load
 from thirdrail.emulator.looking import query
 from thirdrail.emulator.server import EmulatorServer
-from thirdrail.errors import HandOverPending
+from thirdrail.errors import HandOverPending, PositionUnknown
 from thirdrail.model.records import Poll
 from thirdrail.sinks.snowpipe import writer
 
@@ -86,3 +86,16 @@ def test_one_key_is_the_whole_migration(
 
 def emulated(emulator: EmulatorServer, sql: str) -> int:
     return int(query(emulator.folder, sql)["n"][0].as_py())
+
+
+def test_another_account_is_refused_before_anything_is_sent_there(
+    tmp_path: Path, config_file: Path, emulator: EmulatorServer
+) -> None:
+    snowflake = load(config_file).snowflake
+    config = Config(sinks=("snowflake",), snowflake=snowflake, spool=SpoolConfig(reserve_gb=0.0))
+    carry(tmp_path / "data", config, "snowpipe_streaming", 0)
+    before = emulated(emulator, "SELECT sum(inserted)::BIGINT AS n FROM channels")
+    other = msgspec.structs.replace(config, snowflake=msgspec.structs.replace(snowflake, schema="ELSEWHERE"))
+    with pytest.raises(PositionUnknown, match=r"EMULATOR-LOCAL/MTA/REALTIME, and the configuration names .*/ELSEWHERE"):
+        carry(tmp_path / "data", other, "snowpipe_streaming", 1)
+    assert emulated(emulator, "SELECT sum(inserted)::BIGINT AS n FROM channels") == before

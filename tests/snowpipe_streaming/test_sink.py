@@ -23,9 +23,12 @@ from thirdrail.errors import (
     SnowflakeUnavailable,
 )
 from thirdrail.model.records import Span
+from thirdrail.observe.clock import SystemClock
 from thirdrail.sinks.snowflake.account import account_of
+from thirdrail.sinks.snowflake.notes import ChannelNotes
 from thirdrail.sinks.snowpipe_streaming import writer as module
 from thirdrail.sinks.snowpipe_streaming.client import checked, connected, properties
+from thirdrail.sinks.snowpipe_streaming.sink import StreamingSink
 
 
 @pytest.fixture
@@ -210,6 +213,36 @@ def test_a_channel_that_says_success_and_does_not_move_is_said_and_goes_on_by_it
     assert writer.trouble == ""
     rig.close()
     assert rig.found() == pairs(0, 30)
+
+
+def test_a_table_that_is_silent_for_an_hour_goes_on_where_it_was(tmp_path: Path) -> None:
+    """An hour of the writer's clock, in which the client's token has expired many times over."""
+
+    class Hour(SystemClock):
+        ahead = 0.0
+
+        def monotonic(self) -> float:
+            return super().monotonic() + self.ahead
+
+    clock = Hour()
+    with emulated(tmp_path / "emulator", token_lifetime_s=2.0) as server:
+        rig = Rig(tmp_path, server, retry_seconds=10.0)
+        account, notes = account_of(rig.config, {}), ChannelNotes(tmp_path / "notes")
+        rig.sink = StreamingSink.of(rig.config, account, clock, notes, rig.rejections.append)
+        writer = rig.open()
+        writer.submit(rows(Span(0, 0)), Span(0, 0))
+        writer.submit(rows(Span(0, 20)), Span(0, 20))
+        settle(writer, 20)
+        for minute in range(60):
+            clock.ahead += 60.0
+            writer.submit(EVENTS.arrow_schema.empty_table(), Span(20 + minute, 21 + minute))
+            assert writer.settle() == 21 + minute
+            time.sleep(0.1)
+        assert writer.trouble == ""
+        writer.submit(rows(Span(80, 100)), Span(80, 100))
+        settle(writer, 100)
+        assert rig.found() == pairs(0, 20) + pairs(80, 100)
+        rig.close()
 
 
 def test_another_state_than_success_begins_anew(rig: Rig) -> None:

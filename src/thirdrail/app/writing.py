@@ -167,10 +167,12 @@ def _into_snowflake(folder: DataFolder, config: Config, log: Spool, clock: Clock
 
     Raises:
         ConfigError: what is missing, or wrong.
+        PositionUnknown: this folder has filled the tables of another account, database or schema.
         MissingLibrary: the clients are not installed.
     """
     wanted = config.snowflake
-    account, notes, reject = account_of(wanted, os.environ), ChannelNotes(folder.path / NOTES), partial(_reject, log)
+    account, reject = account_of(wanted, os.environ), partial(_reject, log)
+    notes = ChannelNotes(folder.path / NOTES, account.place)
     end = log.end(PARTITION)
     if wanted.ingestion_method == "snowpipe":
         channels = StreamingSink.of(wanted, account, clock, notes, reject)

@@ -26,6 +26,11 @@ class Account:
     ca_file: str
 
     @property
+    def place(self) -> str:
+        """Where the tables are: account, database and schema."""
+        return f"{self.account}/{self.database}/{self.schema}".upper()
+
+    @property
     def host(self) -> str:
         """The host of the address, with its port if it names one."""
         return self.url.split("://", 1)[-1].rstrip("/")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from thirdrail.errors import PositionUnknown
 from thirdrail.model.records import Position
 from thirdrail.model.tables import Table
 from thirdrail.sinks.iceberg.files import put_file
@@ -18,11 +19,12 @@ class Known(msgspec.Struct):
     """Channels that were made (``pipe/channel``), and of each how many refused rows the log has been told of.
 
     ``files`` is the position up to which a table's (``table/partition``) staged files were loaded, until a channel of
-    its own has gone beyond.
+    its own has gone beyond. ``place`` is the schema that all this is about; empty where an older version wrote it.
     """
 
     channels: dict[str, int] = {}
     files: dict[str, Position] = {}
+    place: str = ""
 
 
 def files_key(table: Table, partition: str) -> str:
@@ -33,9 +35,21 @@ def files_key(table: Table, partition: str) -> str:
 class ChannelNotes:
     """The file, read at birth and written whole."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, place: str = "") -> None:
+        """Read what is remembered of a ``place`` (account/database/schema).
+
+        Raises:
+            PositionUnknown: it is about another place.
+        """
         self._path = path
         self._known = msgspec.json.decode(path.read_bytes(), type=Known) if path.exists() else Known()
+        if place and self._known.place and place != self._known.place:
+            raise PositionUnknown(
+                f"{path} is about channels and files of {self._known.place}, and the configuration names {place}",
+                hint="put the configuration back, or let a data folder of its own fill the other tables "
+                "(thirdrail captures export, replay); whoever moved the same tables edits the place in that file",
+            )
+        self._known.place = self._known.place or place
 
     def __contains__(self, channel: str) -> bool:
         return channel in self._known.channels
