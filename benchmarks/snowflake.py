@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -32,6 +31,7 @@ from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.transform import Rows
 from thirdrail.sinks.snowflake.account import account_of
 from thirdrail.sinks.snowflake.notes import ChannelNotes
+from thirdrail.sinks.snowflake.tokens import in_order
 from thirdrail.sinks.snowpipe_streaming.client import connected, properties
 from thirdrail.sinks.snowpipe_streaming.lines import chunks
 from thirdrail.sinks.snowpipe_streaming.sink import StreamingSink
@@ -102,6 +102,12 @@ def ours(folder: Path, config: SnowflakeConfig, rows: pa.Table, channels: int, n
     return used
 
 
+def line_bytes(rows: pa.Table) -> int:
+    """Give the bytes of the rows as lines."""
+    frame = in_order(TABLE, rows, None)
+    return sum(chunk.bytes for chunk in chunks(frame))
+
+
 def ordinary(config: SnowflakeConfig, rows: pa.Table, number: int) -> float:
     """Send rows as dicts, 10,000 a call; give the CPU seconds of this process."""
     account = account_of(config, {})
@@ -136,7 +142,7 @@ def throughput(captures: int, rounds: int) -> None:
                 used, channels = send(number)
                 best[way] = max(best[way], size * channels / used)
         lines = query(folder / "emulator", "SELECT sum(inserted) AS n, count(*) AS c FROM channels").to_pylist()[0]
-    width = sum(map(len, (line for chunk in chunks(pl.DataFrame(rows)) for line in chunk.lines))) / size
+    width = line_bytes(rows) / size
     print(
         f"{size:,} stop time updates a channel, best of {rounds} rounds, {lines['n']:,} rows on {lines['c']} channels"
     )
