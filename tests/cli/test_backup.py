@@ -17,7 +17,7 @@ from tests.fakes.clock import FakeClock
 from tests.maintenance.test_relocate import CONFIG, take_in
 from thirdrail import app
 from thirdrail.app import backup as backup_module
-from thirdrail.app.backup import CONTENTS, DATA, backup, contents_of, restore
+from thirdrail.app.backup import CONTENTS, DATA, Contents, backup, contents_of, restore
 from thirdrail.app.caring import care_for
 from thirdrail.config import MaintenanceConfig
 from thirdrail.errors import BackupDamaged, BackupFailed, DataFolderError, DataFolderMoved
@@ -86,8 +86,9 @@ def test_a_backup_beside_a_writer_and_care_is_whole_and_goes_on_elsewhere(
     old, new = tmp_path / "data", tmp_path / "else where" / "data"
     take_in(old, 0, 12)
     with busy(old, 12) as taken:
-        made = [backup(app.DataFolder.existing(old), tmp_path / f"copy{number}") for number in range(3)]
-        assert taken() > 12
+        made: list[Contents] = []
+        while len(made) < 3 or taken() <= 12:  # on a busy machine a copy is quicker than the writer's first captures
+            made.append(backup(app.DataFolder.existing(old), tmp_path / f"copy{len(made)}"))
     for number, contents in enumerate(made):
         target = new.with_name(f"data{number}")
         folder, _, tables = restore(tmp_path / f"copy{number}", target)

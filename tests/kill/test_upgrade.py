@@ -82,3 +82,23 @@ def test_new_columns_come_to_tables_that_a_killed_older_version_left(
     assert counts["known"] > 0
     report = app.audit(data, None)
     assert report.ok, report
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_an_older_version_left_between_two_tables_is_counted_as_it_was_written(
+    processes: ForkServerContext, tmp_path: Path, workers: int
+) -> None:
+    """All tables but ``feed_messages`` have rows that were compared without the new columns."""
+    folder = tmp_path / "data"
+    process = processes.Process(target=upgraded.live_until_between_tables, args=(folder, OLDER, OLDER - 5))
+    process.start()
+    process.join(PATIENCE_S)
+    assert process.exitcode == -9
+    arguments = {"is_older": False, "workers": workers}
+    process = processes.Process(target=upgraded.live, args=(folder, NEWER, None), kwargs=arguments)
+    process.start()
+    process.join(PATIENCE_S)
+    assert process.exitcode == 0
+    report = app.audit(app.DataFolder.existing(folder), None)
+    assert report.ok, report
+    assert (report.captures, report.pending) == (NEWER, 0)

@@ -4,7 +4,9 @@ Columns are taken out of the declarations before anything else is imported, so t
 creating tables to comparing rows, is without them.
 """
 
+import os
 import random
+import signal
 from pathlib import Path
 
 from tests.fakes.clock import FakeClock
@@ -13,8 +15,10 @@ from tests.oracle.synthetic import HEADER_AT
 from thirdrail.app.totals import Totals
 from thirdrail.app.writing import writing
 from thirdrail.config import Config, SpoolConfig
-from thirdrail.model.records import Poll
-from thirdrail.model.tables import BY_NAME
+from thirdrail.model.records import Poll, Span
+from thirdrail.model.tables import BY_NAME, Table
+from thirdrail.pipeline.delivery import CommittedAtOnce
+from thirdrail.pipeline.transform import Rows
 
 NEW = {
     "stop_time_updates": {"arrival_at", "departure_at", "actual_track"},
@@ -35,12 +39,32 @@ def forget_new_columns() -> None:
         table.__post_init__()
 
 
-def live(folder: Path, captures: int, seed: int | None, *, is_older: bool) -> None:
+def die_between_tables(position: int) -> None:
+    """Die when ``feed_messages`` is the only table that lacks the rows of records from a position on."""
+    real = CommittedAtOnce._commit
+
+    def commit(self: CommittedAtOnce, table: Table, rows: Rows, span: Span) -> int:
+        if table.name == "feed_messages" and span.end > position:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(self, table, rows, span)
+
+    CommittedAtOnce._commit = commit  # type: ignore[method-assign]
+
+
+def live_until_between_tables(folder: Path, captures: int, position: int) -> None:
+    """Be the version before, until it dies between two tables' commits."""
+    die_between_tables(position)
+    live(folder, captures, None, is_older=True)
+
+
+def live(folder: Path, captures: int, seed: int | None, *, is_older: bool, workers: int = 1) -> None:
     """Take in the captures that the log lacks, in batches of some, and die at a moment of the seed, if there is one."""
     if is_older:
         forget_new_columns()
     clock = FakeClock(HEADER_AT * 1_000_000)
-    config = Config(commit_interval_seconds=0.001, spool=SpoolConfig(reserve_gb=0.0, retention_days=9_999))
+    config = Config(
+        workers=workers, commit_interval_seconds=0.001, spool=SpoolConfig(reserve_gb=0.0, retention_days=9_999)
+    )
     victim.go_on_from(folder, clock)
     with writing(folder, config, clock) as work:
         if seed is not None:

@@ -11,13 +11,13 @@ from typing import Protocol
 import polars as pl
 import pyarrow as pa
 
-from thirdrail.maintenance.columns import ColumnsSince
 from thirdrail.model import feeds as declared
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog
 from thirdrail.model.records import Entry, Poll
 from thirdrail.model.tables import FEED_MESSAGES, QUARANTINE, TABLES, Role, Table
 from thirdrail.pipeline.changes import Unknown
+from thirdrail.pipeline.columns import ColumnsSince
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.streams import READ_BACK_SECONDS
 from thirdrail.pipeline.transform import Rows

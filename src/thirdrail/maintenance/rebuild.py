@@ -13,12 +13,12 @@ from pyiceberg.manifest import DataFile
 
 from thirdrail.errors import CapturesGone
 from thirdrail.maintenance.care import remember
-from thirdrail.maintenance.columns import ColumnsSince
 from thirdrail.model import feeds as declared
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog, Clock
 from thirdrail.model.records import Span
 from thirdrail.model.tables import FEED_MESSAGES, NAMESPACE, TABLES, Table
+from thirdrail.pipeline.columns import ColumnsSince
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.transform import Rows
 from thirdrail.sinks.iceberg.data_file import write_data_files

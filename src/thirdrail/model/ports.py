@@ -158,6 +158,16 @@ class Preparing(Protocol):
 
 
 @runtime_checkable
+class EvolvingWriter(Protocol):
+    """A writer of a table that knows when it got which columns: a version before had written and compared fewer."""
+
+    @property
+    def since(self) -> Mapping[str, Mapping[tuple[str, str], Position]]:
+        """Column → (log, partition) → the position at which it came; columns of the first day are not in."""
+        ...
+
+
+@runtime_checkable
 class PreparedWriter(Protocol):
     """A writer of such a sink."""
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
-from thirdrail.model.ports import DeferredSink, DeferredWriter, PreparedWriter, Sink, Writer
+from thirdrail.model.ports import DeferredSink, DeferredWriter, EvolvingWriter, PreparedWriter, Sink, Writer
 from thirdrail.model.records import Position, Span
 from thirdrail.model.tables import FEED_MESSAGES, TABLES, Table
 from thirdrail.pipeline.transform import Rows
@@ -17,6 +17,9 @@ from thirdrail.pipeline.transform import Rows
 SPANS_ABROAD = 64
 ROWS_ABROAD = 2_000_000
 """Handed over and not durable yet: beyond either, the log is not read further, and grows instead of memory."""
+
+
+Since = Mapping[str, Mapping[str, Mapping[tuple[str, str], Position]]]
 
 
 class Delivery(Protocol):
@@ -56,6 +59,11 @@ class Delivery(Protocol):
     @property
     def settled(self) -> Position | None:
         """Every table durably has all below; None while that is unknown."""
+        ...
+
+    @property
+    def since(self) -> Since:
+        """Table → column → (log, partition) → the position at which it came, of tables that had to get it."""
         ...
 
     @property
@@ -136,6 +144,11 @@ class CommittedAtOnce:
     rejected = 0
 
     @property
+    def since(self) -> Since:
+        """As the writers found it when they were opened."""
+        return {name: writer.since for name, writer in self._writers.items() if isinstance(writer, EvolvingWriter)}
+
+    @property
     def settled(self) -> Position | None:
         """The end of the last span."""
         return self._settled
@@ -178,6 +191,7 @@ class HandedOver:
         self._abroad: deque[_Abroad] = deque()
         self._floor: Position | None = None
         self._rejected = 0
+        self.since: Since = {}
 
     def open(self) -> dict[str, Position]:
         """Ask every table. One without rows for long is as far as ``feed_messages``, which comes after all others."""

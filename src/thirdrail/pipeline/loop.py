@@ -16,6 +16,7 @@ from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog, Clock, DeferredSink, Sink
 from thirdrail.model.records import Entry, Poll, Span
 from thirdrail.model.tables import FEED_MESSAGES, TABLES
+from thirdrail.pipeline.columns import ColumnsSince
 from thirdrail.pipeline.delivery import delivery
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.told import Told, told
@@ -23,6 +24,7 @@ from thirdrail.pipeline.transform import Rows
 from thirdrail.pipeline.workers import Team, Workers
 
 READ_BYTES = 6 << 20
+_ENDLESS = 1 << 62
 """Bodies read and transformed at a time: about 200,000 rows, so that memory stays bounded."""
 
 
@@ -84,6 +86,7 @@ class Pipeline:
         self._maker: Workers | _Alone | None = None
         self._ahead: _Page | None = None
         self._position, self._acknowledged = 0, -1
+        self._columns, self._until = ColumnsSince({}), _ENDLESS
         self._end_before = log.end(partition)
 
     @property
@@ -130,6 +133,7 @@ class Pipeline:
         # Without a durable position before the first batch, a crash within it would leave tables behind that have none
         # beside neighbours that have moved on, and their rows would be lost.
         self._delivery.begin([table for table in TABLES if table.name not in known], self._position)
+        self._columns = ColumnsSince.of(self._delivery.since, (self._log.log_id, self._partition))
         self._is_open = True
         self.forget()
 
@@ -149,6 +153,8 @@ class Pipeline:
             raise
 
     def _step(self) -> StepResult | None:
+        if self._position >= self._until:
+            self.forget()  # a table got columns here: rows from here on are compared with them
         start = end = self._position
         deadline = self._clock.monotonic() + self._limits.seconds
         result, rows = StepResult(Span(start, end)), Rows()
@@ -191,19 +197,27 @@ class Pipeline:
 
     def _making(self) -> "Workers | _Alone":
         if self._maker is None:
+            # A version before may have died between tables: what it wrote to those that are further is made, and
+            # counted in `feed_messages`, as it made it.
+            unknown = dict(self._columns.unknown_at(self._position))
+            self._until = self._columns.next_step(self._position, _ENDLESS)
             if self._team is not None:
                 known = self._delivery.positions
-                self._maker = Workers(self._team, self._partition, self._position, known, self._feeds)
+                self._maker = Workers(self._team, self._partition, self._position, known, self._feeds, unknown)
             else:
-                self._maker = _Alone(Processor(self._log, self._partition, self._position, self._feeds))
+                processor = Processor(self._log, self._partition, self._position, self._feeds, unknown=unknown)
+                self._maker = _Alone(processor)
         return self._maker
 
     def _begin(self, position: int) -> "_Page | None":
         """Read a page and let its rows be made; None at the end of the log."""
-        maker, entries = self._making(), self._read(position)
-        if not entries:
+        maker = self._making()
+        found = [] if position >= self._until else self._read(position)
+        if not found:
             return None
-        page = _Page(Span(position, entries[-1].offset + 1), _newest(entries))
+        entries = [entry for entry in found if entry.offset < self._until]
+        end = entries[-1].offset + 1 if len(entries) == len(found) else self._until
+        page = _Page(Span(position, end), _newest(entries))
         if isinstance(maker, Workers):
             maker.begin(page.span)
         else:

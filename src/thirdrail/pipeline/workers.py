@@ -21,6 +21,7 @@ from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog, Prepared, Preparing
 from thirdrail.model.records import Span
 from thirdrail.model.tables import BY_NAME, FEED_MESSAGES
+from thirdrail.pipeline.changes import Unknown
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.told import Told, told
 from thirdrail.pipeline.transform import Rows
@@ -56,6 +57,7 @@ class _Job:
     position: int
     positions: Mapping[str, int]
     feeds: Mapping[str, Feed]
+    unknown: Unknown
 
     def owns(self, feed_id: str | None) -> bool:
         """Whether this worker makes a feed's rows; those of orders and rejections (None) are the first's."""
@@ -66,7 +68,13 @@ class Workers:
     """Processes that make rows; ``begin`` spans in order, then ``finish`` them in order. Blocks in ``finish``."""
 
     def __init__(
-        self, team: Team, partition: str, position: int, positions: Mapping[str, int], feeds: Mapping[str, Feed]
+        self,
+        team: Team,
+        partition: str,
+        position: int,
+        positions: Mapping[str, int],
+        feeds: Mapping[str, Feed],
+        unknown: Unknown,
     ) -> None:
         """Begin them at a position; ``positions`` are those of the tables, which may be further."""
         context = multiprocessing.get_context("spawn")  # a fork would copy locks that a thread holds
@@ -74,7 +82,7 @@ class Workers:
         self._processes = []
         for number in range(team.count):
             ours, theirs = context.Pipe()
-            job = _Job(number, team, partition, position, positions, feeds)
+            job = _Job(number, team, partition, position, positions, feeds, unknown)
             process = context.Process(target=_work, args=(job, theirs), daemon=True, name=f"thirdrail-worker-{number}")
             process.start()
             theirs.close()
@@ -142,7 +150,7 @@ def _work(job: _Job, pipe: Connection) -> None:
         signal.signal(sent_to_all, signal.SIG_IGN)  # the pipeline decides when to stop
     pa.set_memory_pool(pa.system_memory_pool())
     log, sink = job.team.open_log(), job.team.open_sink()
-    processor = Processor(log, job.partition, job.position, job.feeds, job.owns)
+    processor = Processor(log, job.partition, job.position, job.feeds, job.owns, job.unknown)
     try:
         while True:
             pipe.send_bytes(pickle.dumps(_answer(processor, log, sink, job, pipe.recv())))

@@ -10,6 +10,7 @@ from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, 
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.table.snapshots import Operation
+from sqlalchemy.exc import IntegrityError
 
 from thirdrail.errors import CommitConflict, PositionGap, PositionUnknown
 from thirdrail.model.ports import Clock, Prepared
@@ -20,7 +21,7 @@ from thirdrail.sinks.iceberg.commit import Staged, commit
 from thirdrail.sinks.iceberg.data_file import write_data_files
 from thirdrail.sinks.iceberg.housekeeping import sweep
 from thirdrail.sinks.iceberg.manifests import merged, new_manifest, parent_manifests
-from thirdrail.sinks.iceberg.positions import Positions, current_positions, since_properties
+from thirdrail.sinks.iceberg.positions import Positions, columns_since, current_positions, since_properties
 from thirdrail.sinks.iceberg.schema import evolved, iceberg_schema, partition_spec, properties, sort_order
 from thirdrail.sinks.spans import record_offsets, still_wanted
 
@@ -72,6 +73,7 @@ class IcebergSink:
             )
         writer = IcebergWriter(self._catalog, name, table, (log_id, partition), positions, self._clock)
         writer.believe(found)
+        writer.since = columns_since(found.metadata.properties)
         if table is FEED_MESSAGES:  # committed last of all
             self._load_or_create(COMMITS, (self._namespace, COMMITS.name))
             writer.chronicle = Chronicle(self._catalog, self._namespace, self._clock)
@@ -108,7 +110,7 @@ class IcebergSink:
             return self._catalog.load_table(name)
         except NoSuchTableError:
             pass
-        with suppress(NamespaceAlreadyExistsError):
+        with suppress(NamespaceAlreadyExistsError, IntegrityError):  # of SQLite, when two begin at the same moment
             self._catalog.create_namespace(self._namespace)
         try:
             return self._catalog.create_table(
@@ -141,6 +143,7 @@ class IcebergWriter:
         self._is_first = True
         self._schema_id = -1
         self.chronicle: Chronicle | None = None
+        self.since: dict[str, Positions] = {}
 
     def believe(self, found: IcebergTable) -> None:
         """Take a table's schema for the declared one, if it is.
