@@ -72,12 +72,12 @@ def test_one_key_is_the_whole_migration(
     carry(data, config, "snowpipe_streaming", 4, for_s=3)  # accepted, not committed: thrown away by who opens next
     emulator.faults.is_frozen = False
     carry(data, config, "snowpipe", 5)
-    carry(data, config, "snowpipe_streaming", 6)
-
     told = json.loads(command("status", "--json", *place).out)
     assert {(each["waiting"], each["lag"], each["refused"]) for each in told if each["loaded"] is not None} == {
         (0, 0, 0)
     }
+    carry(data, config, "snowpipe_streaming", 6)
+
     found = compared_folders(data, emulator.folder)
     assert [each for each in found if not each.is_same] == []
     assert sum(each.here for each in found) > 1_000
