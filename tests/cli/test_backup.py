@@ -21,7 +21,7 @@ from thirdrail.app.backup import CONTENTS, DATA, Contents, backup, contents_of, 
 from thirdrail.app.caring import care_for
 from thirdrail.config import MaintenanceConfig
 from thirdrail.errors import BackupDamaged, BackupFailed, DataFolderError, DataFolderMoved
-from thirdrail.model.tables import ALL_TABLES
+from thirdrail.model.tables import ALL_TABLES, TABLES
 from thirdrail.sinks.iceberg import commit, housekeeping
 from thirdrail.sinks.iceberg.catalog import LocalCatalog, open_catalog
 from thirdrail.sinks.iceberg.reader import pin
@@ -34,7 +34,7 @@ def rows_below(folder: Path, position: int) -> dict[str, pa.Table]:
     """Give every table's rows of captures below a position, in an order of their own."""
     catalog = open_catalog(folder, create=False)
     found = {}
-    for table in ALL_TABLES:
+    for table in TABLES:
         pinned = pin(catalog, table)
         rows = pinned.read(pinned.files, table.names())
         rows = rows.filter(pa.compute.less(rows["capture_offset"], position))
