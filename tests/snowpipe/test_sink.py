@@ -207,6 +207,20 @@ def test_a_log_that_ends_below_a_staged_file_is_found_out(rig: FilesRig) -> None
         rig.open()
 
 
+def test_what_the_same_process_stages_beyond_where_the_log_ended_at_its_start_is_its_own(rig: FilesRig) -> None:
+    rig.sink = rig.new_sink(log_end=5)
+    rig.emulator.faults.is_frozen = True
+    writer = rig.open()
+    writer.submit(rows(Span(0, 10)), Span(0, 10))
+    writer.flush()
+    again = rig.open()  # as after an error
+    assert again.position == 0
+    rig.emulator.faults.is_frozen = False
+    again.submit(rows(Span(0, 20)), Span(0, 20))
+    settle(again, 20)
+    assert rig.found() == pairs(0, 20)
+
+
 def test_a_file_of_unknown_fate_after_a_fortnight_is_nobodys_to_load_again(rig: FilesRig) -> None:
     rig.emulator.faults.is_frozen = True
     writer = rig.open()

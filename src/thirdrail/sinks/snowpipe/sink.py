@@ -45,6 +45,8 @@ class SnowpipeSink:
         """``log_end`` is where the log ended when we began: nothing beyond it can be staged already."""
         self._place, self._config, self._clock, self._notes, self._reject = place, config, clock, notes, reject
         self._earlier, self._log_end, self._close = earlier, log_end, close
+        self._taken_over: set[str] = set()
+        """Tables that we have opened: what is staged there since may well lie beyond where the log ended."""
 
     @classmethod
     def of(
@@ -69,7 +71,9 @@ class SnowpipeSink:
             StagedFileRefused, PositionUnknown, LogBehindDestination: see :class:`FilesWriter`.
             SnowflakeUnavailable, SnowflakeRefused: Snowflake does not answer, or says no.
         """
-        return self._opened(table, log_id, partition, self._earlier(table, log_id, partition))
+        writer = self._opened(table, log_id, partition, self._earlier(table, log_id, partition))
+        self._taken_over.add(files_key(table, partition))
+        return writer
 
     def settled(self, table: Table, log_id: str, partition: str) -> Position | None:
         """Give how far a table is loaded from files, for the method that goes on there; None for one that never was.
@@ -101,7 +105,7 @@ class SnowpipeSink:
                 lambda position: self._notes.note_loaded(key, position),
                 self._reject,
                 token,
-                self._log_end,
+                None if key in self._taken_over else self._log_end,
             ),
             self._clock,
             limits=Limits(config.batch_rows, config.batch_bytes, seconds),

@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from thirdrail.errors import ChannelStuck, LogBehindDestination, PositionGap, PositionUnknown, StagedFileRefused
+from thirdrail.errors import ChannelStuck, LogBehindDestination, PositionUnknown, StagedFileRefused
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position, Span
 from thirdrail.model.tables import Table
@@ -25,6 +25,7 @@ from thirdrail.sinks.snowflake.fit import Reject, fit
 from thirdrail.sinks.snowflake.tokens import Token, after, in_order
 from thirdrail.sinks.snowpipe.names import StagedName, parsed
 from thirdrail.sinks.snowpipe.ports import Loading, Outcome, Stage, Staged
+from thirdrail.sinks.spans import refuse_gap
 
 ASK_S = 2.0
 """Between two questions what has become of files."""
@@ -57,7 +58,7 @@ class Books(NamedTuple):
     token: Token | None = None
     """How far the table is by channels."""
     log_end: Position | None = None
-    """Where the log ended when we began: nothing beyond it can be staged already."""
+    """Where the log ended when we began, until the table was opened once: nothing beyond it can be staged by then."""
 
 
 class _File(NamedTuple):
@@ -208,12 +209,7 @@ class FilesWriter:
 
     def submit(self, rows: pa.Table, span: Span, offsets: pa.Array | None = None) -> None:
         """Gather the rows of a span that the table and the stage do not have."""
-        if self._end is not None and span.start > self._end:
-            raise PositionGap(
-                f"{self._table.name} was sent up to {self._end}, but the span starts at {span.start}: "
-                f"rows of offsets {self._end} to {span.start - 1} would be lost",
-                hint="this is a defect of Third Rail; the tables are unharmed",
-            )
+        refuse_gap(self._table.name, self._end, span)
         self._begin(span.start)
         self._end = max(span.end, self._end or 0)
         if len(rows):

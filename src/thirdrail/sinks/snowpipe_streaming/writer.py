@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 import pyarrow as pa
 
-from thirdrail.errors import ChannelInvalid, ChannelStuck, PositionGap, SinkError, SnowflakeUnavailable
+from thirdrail.errors import ChannelInvalid, ChannelStuck, SinkError, SnowflakeUnavailable
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position, Rejection, Span
 from thirdrail.model.tables import Table
@@ -16,6 +16,7 @@ from thirdrail.sinks.snowflake.fit import fit
 from thirdrail.sinks.snowflake.tokens import Token, after, in_order, parsed, token_of
 from thirdrail.sinks.snowpipe_streaming.client import translated
 from thirdrail.sinks.snowpipe_streaming.lines import Chunk, chunks
+from thirdrail.sinks.spans import refuse_gap
 
 if TYPE_CHECKING:
     from snowflake.ingest.streaming import ChannelStatus, StreamingIngestChannel
@@ -112,12 +113,7 @@ class StreamingWriter:
 
     def submit(self, rows: pa.Table, span: Span, offsets: pa.Array | None = None) -> None:
         """Send the rows of a span that come after what the channel has."""
-        if self._end is not None and span.start > self._end:
-            raise PositionGap(
-                f"{self._table.name} was sent up to {self._end}, but the span starts at {span.start}: "
-                f"rows of offsets {self._end} to {span.start - 1} would be lost",
-                hint="this is a defect of Third Rail; the tables are unharmed",
-            )
+        refuse_gap(self._table.name, self._end, span)
         if self._committed is None:
             self._begin(span.start if self._position is None else max(span.start, self._position))
         self._end = span.end
