@@ -33,7 +33,7 @@
         ├── SnowflakeRefused        key, role, grant or pipe: somebody must mend it
         ├── ChannelInvalid          what a channel has not committed is sent again (REOPEN)
         ├── ChannelOwnedElsewhere   another process takes the same channels again and again
-        ├── ChannelStuck            a channel says SUCCESS and does not move (REOPEN)
+        ├── ChannelStuck            a channel says SUCCESS, or a file was submitted, and nothing comes (REOPEN)
         ├── StagedFileRefused       Snowflake has not loaded a staged file whole
         ├── HandOverPending         files of the other method are still being loaded (RETRY)
         ├── SchemaMismatch          the table's columns are not the declared ones
@@ -215,7 +215,7 @@ class ChannelOwnedElsewhere(SinkError):
 
 
 class ChannelStuck(SinkError):
-    """A channel says SUCCESS, and rows that were accepted long ago are still not committed."""
+    """Rows that a channel accepted, or a file that a pipe was told of, long ago are still not in the table."""
 
     remedy = Remedy.REOPEN
 

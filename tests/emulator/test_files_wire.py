@@ -1,7 +1,5 @@
 """Snowpipe's calls and a session's, by hand-written requests; what must be answered: docs/emulator.md."""
 
-import base64
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,31 +7,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 import requests
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding
 
-from tests.emulator.test_wire import TABLES
+from tests.emulator.test_wire import TABLES, jwt
 from tests.faults.process import eventually
-from thirdrail.emulator.certificates import fingerprint
 from thirdrail.emulator.server import EmulatorServer
 
 PIPE = "/v1/data/pipes/DB.SC.TRIPS_FILES_PIPE"
 GOOD = pl.DataFrame({"ID": [1, 2], "NAME": ["a", None], "AT": [None, None]}, schema_overrides={"AT": pl.Datetime("us")})
-
-
-def part(claims: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
-
-
-def jwt(key_file: Path) -> str:
-    """Give a JWT as the connector and snowflake-ingest make it, its times in seconds."""
-    now = int(time.time())
-    issuer = f"ORG-ACCT.INGEST.{fingerprint(key_file)}"
-    claims = {"iss": issuer, "sub": "ORG-ACCT.INGEST", "iat": now, "exp": now + 3_000}
-    message = f"{part({'typ': 'JWT', 'alg': 'RS256'})}.{part(claims)}"
-    key = serialization.load_pem_private_key(key_file.read_bytes(), None)
-    signed = key.sign(message.encode(), padding.PKCS1v15(), hashes.SHA256())  # type: ignore[union-attr,call-arg,arg-type]
-    return f"{message}.{base64.urlsafe_b64encode(signed).rstrip(b'=').decode()}"
 
 
 class Hand:
@@ -50,7 +30,7 @@ class Hand:
 
     @property
     def jwt(self) -> str:
-        return jwt(self.server.key_file)
+        return jwt(self.server.key_file, per_second=1)
 
     def call(self, method: str, path: str, bearer: str = "", **given: object) -> requests.Response:
         headers = {"Authorization": bearer} if bearer else {}

@@ -31,14 +31,14 @@ def part(claims: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
 
 
-def jwt(key_file: Path, *, expires_ms: int | None = None, issuer: str | None = None) -> str:
-    """Give a key pair's JWT as the official client 1.9.1 makes it, its times in milliseconds."""
-    now = int(time.time() * 1000)
+def jwt(key_file: Path, *, expires_ms: int | None = None, issuer: str | None = None, per_second: int = 1000) -> str:
+    """Give a key pair's JWT as the official client 1.9.1 makes it, its times in milliseconds; others take seconds."""
+    now = int(time.time() * per_second)
     claims = {
         "iss": issuer or f"ORG-ACCT.INGEST.{fingerprint(key_file)}",
         "sub": "ORG-ACCT.INGEST",
         "iat": now,
-        "exp": expires_ms or now + 3_540_000,
+        "exp": expires_ms or now + 3_540 * per_second,
     }
     message = f"{part({'typ': 'JWT', 'alg': 'RS256'})}.{part(claims)}"
     key = serialization.load_pem_private_key(key_file.read_bytes(), None)

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from tests.snowpipe_streaming.rig import EVENTS, LOG
-from thirdrail.config import SnowflakeConfig
-from thirdrail.emulator.server import ACCOUNT, USER, EmulatorServer
+from tests.snowpipe_streaming.rig import EVENTS, LOG, configured
+from thirdrail.emulator.server import EmulatorServer
 from thirdrail.model.records import Rejection
 from thirdrail.observe.clock import SystemClock
 from thirdrail.sinks.snowflake.account import account_of
@@ -21,16 +20,8 @@ class FilesRig:
 
     def __init__(self, folder: Path, emulator: EmulatorServer, deployment: str = "main", **keys: object) -> None:
         self.emulator = emulator
-        given = {"private_key_path": str(emulator.key_file), "retry_seconds": 5.0, "stuck_seconds": 30.0}
-        self.config = SnowflakeConfig(
-            account=ACCOUNT,
-            user=USER,
-            url=emulator.url,
-            ca_file=str(emulator.ca_file),
-            deployment=deployment,
-            ingestion_method="snowpipe",
-            **(given | {"batch_seconds": 0.3} | keys),  # type: ignore[arg-type]
-        )
+        usual = {"retry_seconds": 5.0, "batch_seconds": 0.3, "ingestion_method": "snowpipe"}
+        self.config = configured(emulator, deployment=deployment, **(usual | keys))
         self._notes = folder / f"channels-{deployment}.json"
         self.rejections: list[Rejection] = []
         self.sink = self.new_sink()

@@ -67,20 +67,25 @@ def emulated(folder: Path, **options: object) -> EmulatorServer:
     return EmulatorServer(folder, tables={EVENTS.name: columns}, **given)  # type: ignore[arg-type]
 
 
+def configured(emulator: EmulatorServer, **keys: object) -> SnowflakeConfig:
+    """Give a configuration that leads to an emulator."""
+    given = {
+        "account": ACCOUNT,
+        "user": USER,
+        "private_key_path": str(emulator.key_file),
+        "url": emulator.url,
+        "ca_file": str(emulator.ca_file),
+        "stuck_seconds": 30.0,
+    }
+    return SnowflakeConfig(**(given | keys))  # type: ignore[arg-type]
+
+
 class Rig:
     """One process of ours, as often begun anew as a test likes."""
 
     def __init__(self, folder: Path, emulator: EmulatorServer, deployment: str = "main", **keys: object) -> None:
         self.emulator, self.deployment = emulator, deployment
-        self.config = SnowflakeConfig(
-            account=ACCOUNT,
-            user=USER,
-            private_key_path=str(emulator.key_file),
-            url=emulator.url,
-            ca_file=str(emulator.ca_file),
-            deployment=deployment,
-            **({"retry_seconds": 2.0, "stuck_seconds": 30.0} | keys),  # type: ignore[arg-type]
-        )
+        self.config = configured(emulator, deployment=deployment, **({"retry_seconds": 2.0} | keys))
         self._notes = folder / f"channels-{deployment}.json"
         self.rejections: list[Rejection] = []
         self.sink = self.new_sink()

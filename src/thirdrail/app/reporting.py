@@ -50,25 +50,31 @@ def report(folder: DataFolder, config: Config, clock: Clock, since: int) -> Prom
     }
     usual = config.severities.get("*", {})
     severities = {feed: {**usual, **config.severities.get(feed, {})} for feed in intervals}
-    return reported(rows, _commits(folder, messages), Window(since, until, intervals, severities))
+    return reported(rows, _commits(folder, messages, since), Window(since, until, intervals, severities))
 
 
 def _rows(messages: PinnedTable, since: int) -> pl.DataFrame:
-    """Give the columns of a report, of files that can hold something fetched since an instant."""
-    wanted = pc.field("fetched_at") >= pa.scalar(since, pa.timestamp("us", tz="UTC"))
-    if messages.deletes:
-        return pl.DataFrame(messages.whole().filter(wanted).select(list(COLUMNS)))
-    return pl.DataFrame(messages.dataset(messages.files).to_table(columns=list(COLUMNS), filter=wanted))
+    """Give the columns of a report, of polls since an instant."""
+    return pl.DataFrame(_since(messages, list(COLUMNS), since))
 
 
-def _commits(folder: DataFolder, messages: PinnedTable) -> pl.DataFrame:
-    """Give the commits of ``feed_messages``: those written down, and those that its snapshots still tell."""
+def _since(table: PinnedTable, columns: list[str], since: int) -> pa.Table:
+    """Give the rows of an instant (µs UTC) and later; files that can hold none are not opened."""
+    wanted = pc.field(table.table.day) >= pa.scalar(since, pa.timestamp("us", tz="UTC"))
+    if table.deletes:
+        return table.whole().filter(wanted).select(columns)
+    return table.dataset(table.files).to_table(columns=columns, filter=wanted)
+
+
+def _commits(folder: DataFolder, messages: PinnedTable, since: int) -> pl.DataFrame:
+    """Give the commits of ``feed_messages`` since an instant: those written down, and those that its snapshots tell."""
+    names = COMMITS.names()
     told = pa.Table.from_pylist(list(snapshots_of(messages.source)), schema=COMMITS.arrow_schema)
     try:
-        written = pinned(folder, COMMITS).whole()
+        written = _since(pinned(folder, COMMITS), names, since)
     except NoDataYet:
         written = COMMITS.arrow_schema.empty_table()
-    found = pl.concat([pl.DataFrame(written), pl.DataFrame(told)])
+    found = pl.concat([pl.DataFrame(written.cast(COMMITS.arrow_schema)), pl.DataFrame(told)])
     mine = (pl.col("table_name") == FEED_MESSAGES.name) & (
         pl.col("table_uuid") == str(messages.source.metadata.table_uuid)
     )

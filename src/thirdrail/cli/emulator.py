@@ -1,4 +1,4 @@
-"""``emulator``: a stand-in for Snowpipe Streaming on this machine."""
+"""``emulator``: a stand-in for Snowpipe Streaming and Snowpipe on this machine."""
 
 import sys
 import tomllib
@@ -28,7 +28,7 @@ folder_option = click.option(
 
 @click.group()
 def emulator() -> None:
-    """Stand in for Snowflake on this machine: the official Snowpipe Streaming client talks to it (docs/emulator.md)."""
+    """Stand in for Snowflake on this machine: the official clients talk to it (docs/emulator.md)."""
 
 
 @emulator.command()
@@ -47,7 +47,7 @@ def serve(
     no_limits: bool,
     until_eof: bool,
 ) -> int:
-    """Serve Snowpipe Streaming on 127.0.0.1 until Ctrl-C, and print the configuration that points here.
+    """Serve Snowpipe Streaming and Snowpipe on 127.0.0.1 until Ctrl-C, and print the configuration that points here.
 
     What it has accepted survives a kill. A table's column in --tables is a kind (string, int, long, float, double,
     boolean, date, timestamptz, list<string>), with ! after it for NOT NULL.

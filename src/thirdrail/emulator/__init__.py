@@ -1,1 +1,1 @@
-"""A stand-in for Snowpipe Streaming on this machine, which the official client talks to; strict where Snowflake is."""
+"""A stand-in for Snowpipe Streaming and Snowpipe, which the official clients talk to; strict where Snowflake is."""

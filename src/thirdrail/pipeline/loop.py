@@ -24,8 +24,9 @@ from thirdrail.pipeline.transform import Rows
 from thirdrail.pipeline.workers import Team, Workers
 
 READ_BYTES = 6 << 20
-_ENDLESS = 1 << 62
 """Bodies read and transformed at a time: about 200,000 rows, so that memory stays bounded."""
+
+_ENDLESS = 1 << 62
 
 
 def give_memory_back() -> None:

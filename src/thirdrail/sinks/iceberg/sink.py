@@ -62,9 +62,7 @@ class IcebergSink:
             PositionUnknown: it holds rows, but no snapshot says how far it is.
         """
         name = (self._namespace, table.name)
-        found = self._load_or_create(table, name)
-        if evolved(found, table) is not None:
-            found = self._evolve(table, name)
+        found = self._as_declared(table, name)
         positions = current_positions(found.metadata)
         if not positions and _rows(found):
             raise PositionUnknown(
@@ -75,7 +73,7 @@ class IcebergSink:
         writer.believe(found)
         writer.since = columns_since(found.metadata.properties)
         if table is FEED_MESSAGES:  # committed last of all
-            self._load_or_create(COMMITS, (self._namespace, COMMITS.name))
+            self._as_declared(COMMITS, (self._namespace, COMMITS.name))
             writer.chronicle = Chronicle(self._catalog, self._namespace, self._clock)
             writer.chronicle.note()
         return writer
@@ -87,6 +85,11 @@ class IcebergSink:
         target = self._loaded[table.name]
         files = write_data_files(target, table, rows)
         return [PreparedFile(file.record_count, file, target.spec().spec_id) for file in files]
+
+    def _as_declared(self, table: Table, name: tuple[str, str]) -> IcebergTable:
+        """Give a table with every declared column, made when missing."""
+        found = self._load_or_create(table, name)
+        return found if evolved(found, table) is None else self._evolve(table, name)
 
     def _evolve(self, table: Table, name: tuple[str, str]) -> IcebergTable:
         """Give the table its new columns, in one snapshot: a writer that knows nothing of them meets a conflict."""
