@@ -31,6 +31,14 @@ from thirdrail.sinks.snowpipe_streaming.client import checked, connected, proper
 from thirdrail.sinks.snowpipe_streaming.sink import StreamingSink
 
 
+class NeverAgain(Random):
+    """Chances by which the rig never begins a new process."""
+
+    def random(self) -> float:
+        """Give the highest."""
+        return 0.999
+
+
 @pytest.fixture
 def emulator(tmp_path: Path) -> Iterator[EmulatorServer]:
     with emulated(tmp_path / "emulator") as server:
@@ -135,6 +143,22 @@ def test_a_stolen_channel_is_taken_back_and_nothing_is_twice(tmp_path: Path, rig
     settle(second, 60)
     other.close()
     assert rig.found() == pairs(0, 60)
+
+
+@pytest.mark.parametrize("fault", [Fault(call="token", status=409), Fault(call="token", reset="before")])
+def test_a_token_that_could_not_be_renewed_is_no_end(rig: Rig, fault: Fault) -> None:
+    """The client is invalid for good, or silent; the same sink goes on with a new one."""
+    sink = rig.sink
+    writer = rig.open()
+    writer.submit(rows(Span(0, 0)), Span(0, 0))
+    writer.submit(rows(Span(0, 20)), Span(0, 20))
+    settle(writer, 20)
+    for _ in range(4):
+        rig.emulator.faults.add(fault)
+    rig.emulator.identity.not_before = time.time()
+    assert deliver(rig, 100, NeverAgain(1), within_s=60) > 0
+    assert rig.sink is sink
+    assert rig.found() == pairs(0, 100)
 
 
 def test_a_dropped_channel_stops_the_sink_and_does_not_fill_its_table_again(rig: Rig) -> None:

@@ -2,10 +2,11 @@
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 from thirdrail.config import SnowflakeConfig
-from thirdrail.errors import ChannelInvalid, ChannelOwnedElsewhere, PositionUnknown
+from thirdrail.errors import ChannelInvalid, ChannelOwnedElsewhere, PositionUnknown, SinkError
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position, Rejection
 from thirdrail.model.tables import Table
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from snowflake.ingest.streaming import StreamingIngestClient
 
 THEFTS, THEFT_WINDOW_S = 3, 600.0
+_STOLEN = "STALE_CONTINUATION_TOKEN_SEQUENCER"
 _BUFFER_MS = 100
 """Rows wait in the loop for company; in the client only for those of the same call."""
 
@@ -87,7 +89,7 @@ class StreamingSink:
                 lambda count: self._notes.note(key, count),
                 lambda: self._notes.forget_loaded(files_key(table, partition)),
                 self._reject,
-                self._stolen,
+                lambda error: self._failed(pipe, error),
             ),
             held,
             self._clock,
@@ -127,8 +129,12 @@ class StreamingSink:
 
     def _channel(self, pipe: str, channel: str, first: str | None) -> Held:
         """Open a channel, which takes it from whoever has it; a new one begins at a token."""
-        with translated(f"channel {channel} of pipe {pipe}"):
-            held: Held = self._client(pipe).open_channel(channel, first)
+        try:
+            with translated(f"channel {channel} of pipe {pipe}"):
+                held: Held = self._client(pipe).open_channel(channel, first)
+        except SinkError as error:
+            self._failed(pipe, error)
+            raise
         return held
 
     def _client(self, pipe: str) -> "StreamingIngestClient":
@@ -136,6 +142,21 @@ class StreamingSink:
         if client is None or client.is_closed():
             client = self._clients[pipe] = self._connect(pipe)
         return client
+
+    def _failed(self, pipe: str, error: SinkError) -> None:
+        """Count a theft; let go of a client unless the error was its channel's alone.
+
+        A client whose token could once not be renewed is invalid for good, or says SUCCESS and sends nothing (seen
+        with 1.9.1): only a new one gets on.
+        """
+        if isinstance(error, ChannelInvalid):
+            if _STOLEN in str(error):
+                self._stolen(error)
+            return
+        client = self._clients.pop(pipe, None)
+        if client is not None:
+            with suppress(SinkError), translated("closing"):
+                client.close(wait_for_flush=False)
 
     def _stolen(self, error: ChannelInvalid) -> None:
         """Note that somebody else opened a channel of ours."""

@@ -28,7 +28,6 @@ _SATURATED_WAIT_S = 0.05
 _SATURATED_AT_MOST_S = 120.0
 _SATURATED = {"ReceiverSaturated", "MemoryThresholdExceeded", "MemoryThresholdExceededInContainer"}
 _STUCK_FOR_GOOD = 10
-_STOLEN = "STALE_CONTINUATION_TOKEN_SEQUENCER"
 
 Held = tuple["StreamingIngestChannel", "ChannelStatus"]
 """An open channel, and what it said when it was opened."""
@@ -47,8 +46,8 @@ class Channels(NamedTuple):
     """Note that the channel has gone on: whatever filled the table before is behind it."""
     reject: Callable[[Rejection], None]
     """Tell the log of refused rows."""
-    stolen: Callable[[ChannelInvalid], None]
-    """Note that somebody else has opened the channel."""
+    failed: Callable[[SinkError], None]
+    """Note an error: of a channel that somebody else has opened, or of a client that may be beyond help."""
 
 
 class _Sent(NamedTuple):
@@ -155,8 +154,11 @@ class StreamingWriter:
         channel, waited = self._open_channel(), 0.0
         while not self._accepted(channel, chunk, first, last):
             if waited >= _SATURATED_AT_MOST_S:
-                raise SnowflakeUnavailable(
-                    f"{self._table.name}: the client has taken no rows for {waited:.0f} s: it cannot send what it holds"
+                raise self._noted(
+                    SnowflakeUnavailable(
+                        f"{self._table.name}: the client has taken no rows for {waited:.0f} s: "
+                        "it cannot send what it holds"
+                    )
                 )
             self._clock.sleep(_SATURATED_WAIT_S)
             waited += _SATURATED_WAIT_S
@@ -167,12 +169,13 @@ class StreamingWriter:
     def _accepted(self, channel: "StreamingIngestChannel", chunk: Chunk, first: Token, last: Token) -> bool:
         """Hand one call to the client; False while it holds too much, of which nothing was taken."""
         try:
-            with self._guarded():
+            with translated(self._table.name):
                 channel.append_rows(chunk.lines, first.text(self._log_id), last.text(self._log_id))
         except SinkError as error:
             code = getattr(error.__cause__, "error_code", None)
             if code is not None and code.value in _SATURATED:
                 return False
+            self._channels.failed(error)
             raise
         return True
 
@@ -227,7 +230,9 @@ class StreamingWriter:
             f"SUCCESS, and nothing has been committed for {still // self._stuck_seconds * self._stuck_seconds:.0f} s"
         )
         if still > _STUCK_FOR_GOOD * self._stuck_seconds:
-            raise ChannelStuck(self.trouble, hint="it is opened anew; nothing is lost, the log waits")
+            raise self._noted(
+                ChannelStuck(self.trouble, hint="it is opened anew by a new client; nothing is lost, the log waits")
+            )
 
     def _tell_of_rejected(self, status: "ChannelStatus") -> None:
         """Let the log know of rows that the server refused although we had checked them."""
@@ -259,14 +264,17 @@ class StreamingWriter:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        """Turn what the client raises into ours, and count thefts."""
+        """Turn what the client raises into ours, and let the sink know."""
         try:
             with translated(self._table.name):
                 yield
-        except ChannelInvalid as error:
-            if _STOLEN in str(error):
-                self._channels.stolen(error)
+        except SinkError as error:
+            self._channels.failed(error)
             raise
+
+    def _noted(self, error: SinkError) -> SinkError:
+        self._channels.failed(error)
+        return error
 
     def flush(self) -> None:
         """Send what the client holds."""
