@@ -85,6 +85,17 @@ def test_a_position_within_the_span_is_a_conflict_and_nothing_is_written_twice(p
     assert place.held() == wanted(0, 5)
 
 
+def test_rows_made_from_a_position_within_the_span_on_are_no_conflict(place: Place) -> None:
+    commit(place.writer(), 0, 3)
+    place.writer().commit_prepared(place.prepared(3, 5), Span(0, 5), made_from=3)
+    assert place.held() == wanted(0, 5)
+    files = place.prepared(5, 9)
+    commit(place.writer(), 5, 6)
+    with pytest.raises(CommitConflict, match="another process"):
+        place.writer().commit_prepared(files, Span(4, 9), made_from=5)
+    assert place.held() == wanted(0, 6)
+
+
 def test_a_gap_is_refused(place: Place) -> None:
     with pytest.raises(PositionGap):
         place.writer().commit_prepared(place.prepared(2, 5), Span(2, 5))

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from thirdrail.model.tables import QUARANTINE, TABLES
 from thirdrail.pipeline.workers import Workers, owner
 from thirdrail.query.warehouse import open_warehouse
 from thirdrail.sinks.iceberg.catalog import open_catalog
+from thirdrail.sinks.iceberg.sink import IcebergWriter
 
 AT = 1_790_000_000
 FEEDS = [feed_id for feed_id in SERVED if not feed_id.startswith("bus_v")]
@@ -55,6 +57,31 @@ def test_two_workers_make_the_rows_that_one_process_makes(tmp_path: Path) -> Non
         assert len(left) > 0 or table.name in ("siri_onward_calls", "siri_situations", QUARANTINE.name), table.name
     for name in ("a", "b"):
         assert app.audit(app.DataFolder.existing(tmp_path / name), None).ok
+
+
+def test_a_death_between_two_tables_is_no_obstacle_to_a_log_that_has_grown_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables are at different positions, and the next span is longer than that which was cut short."""
+    real, commits = IcebergWriter.commit_prepared, iter(range(4))
+
+    def dies(self: IcebergWriter, *given: Any) -> None:
+        if next(commits, None) is None:
+            raise KeyboardInterrupt
+        real(self, *given)
+
+    config, records = Config(workers=2), polls()
+    with app.writing(tmp_path / "d", config, FakeClock(), kinds=(SIMULATED,)) as work:
+        work.note_settings()
+        work.append(list(records[:15]))
+        monkeypatch.setattr(IcebergWriter, "commit_prepared", dies)
+        with pytest.raises(KeyboardInterrupt):
+            work.drain(app.Totals())
+        monkeypatch.undo()
+        assert len(set(work.pipelines[0].positions.values())) > 1, "tables are at different positions"
+        work.append(list(records[15:]))
+        work.drain(app.Totals())
+    assert app.audit(app.DataFolder.existing(tmp_path / "d"), None).ok
 
 
 def test_every_feed_has_one_worker_and_the_heaviest_has_one_for_itself() -> None:

@@ -171,12 +171,12 @@ class EvolvingWriter(Protocol):
 class PreparedWriter(Protocol):
     """A writer of such a sink."""
 
-    def commit_prepared(self, prepared: Sequence[Prepared], span: Span) -> None:
-        """As :meth:`Writer.commit`, for all rows of the span that the table does not have.
+    def commit_prepared(self, prepared: Sequence[Prepared], span: Span, made_from: Position = 0) -> None:
+        """As :meth:`Writer.commit`, for all rows of the span; of offsets below ``made_from`` there are none.
 
         Raises:
             PositionGap: the span starts above the position.
-            CommitConflict: after bounded retries, or another process has written part of the span since.
+            CommitConflict: after bounded retries, or another process has written rows of these since.
         """
         ...
 

@@ -130,7 +130,7 @@ class CommittedAtOnce:
         if self._prepared:
             assert isinstance(writer, PreparedWriter)  # noqa: S101 - whoever gives a team, gives such a sink
             prepared = rows.prepared.get(table.name, [])
-            writer.commit_prepared(prepared, span)
+            writer.commit_prepared(prepared, span, rows.made_from.get(table.name, 0))
             return sum(each.rows for each in prepared)
         batch, offsets = batch_of(table, rows)
         writer.commit(batch, span, offsets)

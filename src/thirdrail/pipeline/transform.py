@@ -16,7 +16,7 @@ import pyarrow as pa
 from thirdrail.decode.formats import DECODERS, Decoder, format_name
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import Prepared
-from thirdrail.model.records import Poll, Settings
+from thirdrail.model.records import Poll, Position, Settings
 from thirdrail.model.tables import PICTURE_TABLES, QUARANTINE
 from thirdrail.normalise.formats import NORMALISERS
 from thirdrail.normalise.rows import Raw
@@ -69,6 +69,8 @@ class Rows:
     tables: dict[str, list[pa.Table]] = field(default_factory=lambda: defaultdict(list))
     offsets: dict[str, list[pa.Array]] = field(default_factory=lambda: defaultdict(list))
     prepared: dict[str, list[Prepared]] = field(default_factory=lambda: defaultdict(list))
+    made_from: Mapping[str, Position] = field(default_factory=dict)
+    """Table → the position that it had when the workers began: they left out what lies below."""
     decoded_rows: int = 0
     told: Told = field(default_factory=Told)
     """Of what is prepared; of the rest the rows of ``feed_messages`` tell."""

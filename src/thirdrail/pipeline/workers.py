@@ -77,6 +77,7 @@ class Workers:
         unknown: Unknown,
     ) -> None:
         """Begin them at a position; ``positions`` are those of the tables, which may be further."""
+        self._positions = dict(positions)
         context = multiprocessing.get_context("spawn")  # a fork would copy locks that a thread holds
         self._pipes: list[Connection] = []
         self._processes = []
@@ -108,7 +109,7 @@ class Workers:
             WorkerGone: a worker has ended.
             ThirdRailError: what a worker met.
         """
-        captures = 0
+        captures, rows.made_from = 0, self._positions
         for number, pipe in enumerate(self._pipes):
             try:
                 answer = pipe.recv_bytes()

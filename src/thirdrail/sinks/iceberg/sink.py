@@ -171,7 +171,7 @@ class IcebergWriter:
         self._commit(rows, Span(start, span.end), record_offsets(rows, offsets))
         self._sweep()
 
-    def commit_prepared(self, prepared: Sequence[Prepared], span: Span) -> None:
+    def commit_prepared(self, prepared: Sequence[Prepared], span: Span, made_from: Position = 0) -> None:
         """Make files of :meth:`IcebergSink.prepare` and the position visible; else as ``commit``."""
         start = Span(self._start(span), span.end)
         if self._has_nothing_to_do(len(prepared), span):
@@ -183,7 +183,7 @@ class IcebergWriter:
             position = positions.get(self._source)
             if position is not None and span.end <= position:
                 return None
-            if files and position is not None and position > span.start:
+            if files and position is not None and position > max(span.start, made_from):
                 raise CommitConflict(
                     f"{'.'.join(self._name)} is at position {position}: another process wrote part of "
                     f"offsets {span.start} to {span.end - 1}",
