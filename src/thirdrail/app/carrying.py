@@ -1,5 +1,6 @@
 """Carrying the log into one sink, batch by batch, and beginning anew after trouble: a thread of its own in `run`."""
 
+import copy
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -46,16 +47,36 @@ class Carrier:
         self.moved_at = clock.monotonic()
         self._abroad: deque[tuple[StepResult, float]] = deque()
         self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._in_call_since: float | None = None
+        self.has_come_back = False
+        """Whether a call has ended since the thread began."""
 
     @property
     def name(self) -> str:
         """Of the sink."""
         return self.pipeline.reader
 
-    def start(self, stopping: threading.Event) -> None:
+    def start(self) -> None:
         """Carry in a thread until told to stop."""
-        self._thread = threading.Thread(target=self._until, args=(stopping,), name=f"carry-{self.name}", daemon=True)
+        self._thread = threading.Thread(target=self._until_stopped, name=f"carry-{self.name}", daemon=True)
         self._thread.start()
+
+    def stop(self) -> None:
+        """Let the thread end after the call that it is in; ``join`` waits for it."""
+        self._stopping.set()
+
+    @property
+    def stuck_s(self) -> float:
+        """For how long a call has not come back; 0 between two."""
+        began = self._in_call_since
+        return 0.0 if began is None else self._clock.monotonic() - began
+
+    def successor(self, pipeline: Pipeline) -> "Carrier":
+        """Give the carrier that goes on by a pipeline of its own where this one hangs."""
+        other = Carrier(pipeline, self._clock, self._say, self.interval_seconds)
+        other.state = copy.deepcopy(self.state)
+        return other
 
     @property
     def has_ended(self) -> bool:
@@ -68,11 +89,12 @@ class Carrier:
             self._thread.join(within_s)
         return self._thread is None or self.has_ended
 
-    def _until(self, stopping: threading.Event) -> None:
-        while not stopping.is_set():
-            began = self._clock.monotonic()
+    def _until_stopped(self) -> None:
+        while not self._stopping.is_set():
+            began = self._in_call_since = self._clock.monotonic()
             self.carry()
-            stopping.wait(max(0.0, began + self._wait_s() - self._clock.monotonic()))
+            self._in_call_since, self.has_come_back = None, True
+            self._stopping.wait(max(0.0, began + self._wait_s() - self._clock.monotonic()))
 
     def _wait_s(self) -> float:
         if not self.failures:

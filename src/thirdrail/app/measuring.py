@@ -14,9 +14,6 @@ from thirdrail.observe.metrics import Sample
 from thirdrail.observe.progress import Stage, standing
 from thirdrail.sinks.iceberg.commit import COMMITS_BY_OUTCOME
 
-FEED_GRACE_S = 360.0
-"""A feed that refuses is asked again after five minutes at the latest: three intervals and this are too long."""
-
 SINK_BOUND_S = 60.0
 """Without a batch carried or nothing left to carry; a commit takes fractions of a second, Snowflake's seconds."""
 
@@ -85,8 +82,9 @@ def _sink(run: Run, carrier: Carrier) -> Iterator[Sample]:
 
 
 def not_live(run: Run) -> dict[str, str]:
-    """Give the threads that have ended: only a new process helps."""
+    """Give the threads that have ended, or hang and could not be restarted: only a new process helps."""
     found = {} if run.poller.failure is None else {"poller": f"it has failed: {run.poller.failure}"}
+    found |= run.watchdog.hopeless()
     return found | {f"sink {each.name}": "its thread has ended" for each in run.carriers if each.has_ended}
 
 
@@ -99,13 +97,11 @@ def not_ready(run: Run) -> dict[str, str]:
 
 
 def _stages(run: Run) -> Iterator[Stage]:
-    now, wall = run.clock.monotonic(), run.clock.now()
+    now = run.clock.monotonic()
     if run.poller.pause is not None:
         yield Stage("polling", now, 0, run.poller.pause)
     for name, state in run.poller.states.items():
-        polled_at = run.started_at if state.polled_at is None else state.polled_at
-        bound = 3 * state.feed.interval_seconds + FEED_GRACE_S
-        yield Stage(f"feed {name}", now - max(0.0, (wall - polled_at) / 1e6), bound)
+        yield Stage(f"feed {name}", state.due_at, 2 * run.patience.poller_s)
     for carrier in run.carriers:
         bound = SINK_BOUND_S + 2 * carrier.interval_seconds
         yield Stage(f"sink {carrier.name}", carrier.moved_at, bound, carrier.state.trouble)

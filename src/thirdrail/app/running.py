@@ -1,12 +1,15 @@
 """`run`: the poller fills the log, a carrier for every sink takes it on from there, until asked to stop."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import partial
 
 from thirdrail.app.caring import Caretaker
 from thirdrail.app.carrying import Carrier, CarryState, Say
 from thirdrail.app.data_folder import disk
+from thirdrail.app.watchdog import Part, Watchdog
 from thirdrail.app.writing import Writing
 from thirdrail.capturelog.spool import PARTITION
 from thirdrail.config import Config
@@ -22,6 +25,18 @@ LAST_COMMITS_WITHIN_S = 6.0
 _CALL_ENDS_WITHIN_S = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long (s) the poller may be late, and a call of a sink may last, before they are begun anew.
+
+    A poll has time-outs of its own, which are not counted here. The Snowflake clients may rightly keep a call waiting
+    for two minutes.
+    """
+
+    poller_s: float = 60.0
+    sink_s: float = 300.0
+
+
 class Run:
     """One run on an opened data folder. ``until_stopped`` blocks; everything else is for looking."""
 
@@ -34,11 +49,13 @@ class Run:
         *,
         open_fetcher: Callable[[], AbstractAsyncContextManager[Fetcher]] | None = None,
         trust_environment: bool = True,
+        patience: Patience | None = None,
     ) -> None:
-        config = work.config
+        config, self.patience = work.config, patience or Patience()
         self.work, self.clock, self._say = work, clock, say
         self.started_at = clock.now()
-        self.poller = Poller(
+        self._new_poller = partial(
+            Poller,
             work.log,
             PARTITION,
             feeds,
@@ -46,11 +63,16 @@ class Run:
             clock,
             say=say,
             paused=lambda: disk(work.folder, config).shortage,
+            answers_within_s=config.poller.total_timeout_seconds,
         )
+        self.poller = self._new_poller()
         self.carriers = tuple(
             Carrier(pipeline, clock, say, work.interval_seconds(pipeline)) for pipeline in work.pipelines
         )
         self.caretaker = Caretaker(work.folder, config, clock, say)
+        self._ending = threading.Lock()
+        self._is_ending = False
+        self.watchdog = Watchdog(self._parts(), say)
 
     @property
     def config(self) -> Config:
@@ -78,21 +100,24 @@ class Run:
         self.poller.start()
         if "iceberg" in self.config.sinks:
             self.caretaker.start()
-        ending = threading.Event()
         for carrier in self.carriers:
-            carrier.start(ending)
+            carrier.start()
         expired_at = self.clock.monotonic()
         try:
             while not stopping.is_set() and self.poller.failure is None:
                 look()
+                self.watchdog.look()
                 if self.clock.monotonic() - expired_at >= EXPIRE_EVERY_S:
                     expired_at = self.clock.monotonic()
                     self._expire()
                 stopping.wait(LOOK_EVERY_S)
         finally:
+            with self._ending:  # no restart from here on
+                self._is_ending = True
             self.poller.stop()
             self.caretaker.stop()
-            ending.set()
+            for carrier in self.carriers:
+                carrier.stop()
         for carrier in self.carriers:
             self._carry_the_rest(carrier)
         look()
@@ -104,6 +129,45 @@ class Run:
             carrier.carry_the_rest(self._records_from, LAST_COMMITS_WITHIN_S)
         else:
             self._say(f"{carrier.name}: a call has not come back; what it carried is carried again at the next start")
+
+    def _parts(self) -> Iterator[Part]:
+        yield Part(
+            "the poller",
+            self.patience.poller_s,
+            lambda: self.poller.late_s,
+            self._restart_poller,
+            lambda: self.poller.has_asked_all,
+        )
+        for number, carrier in enumerate(self.carriers):
+            yield Part(
+                f"sink {carrier.name}",
+                self.patience.sink_s,
+                lambda number=number: self.carriers[number].stuck_s,  # type: ignore[misc]
+                partial(self._restart_sink, number),
+                lambda number=number: self.carriers[number].has_come_back,  # type: ignore[misc]
+            )
+
+    def _restart_poller(self) -> None:
+        """Ask feeds by a new poller; the old one ends when it comes back."""
+        stuck = self.poller
+        poller = self._new_poller(before=stuck.states)
+        with self._ending:
+            if self._is_ending:
+                return
+            self.poller = poller
+            poller.start()
+        stuck.stop()
+
+    def _restart_sink(self, number: int) -> None:
+        """Carry by a new pipeline; whatever the old one does when it comes back adds nothing."""
+        stuck = self.carriers[number]
+        stuck.stop()
+        carrier = stuck.successor(self.work.renewed(number))
+        with self._ending:
+            if self._is_ending:
+                return
+            self.carriers = (*self.carriers[:number], carrier, *self.carriers[number + 1 :])
+            carrier.start()
 
     def _expire(self) -> None:
         try:

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -63,6 +63,33 @@ class Writing:
     config: Config
     log: Spool
     pipelines: tuple[Pipeline, ...]
+    clock: Clock = field(default_factory=SystemClock)
+    left: list[Pipeline] = field(default_factory=list)
+    """Whose calls had not come back; their places were taken."""
+    _notes: ChannelNotes | None = None
+
+    def pipeline(self, name: str) -> Pipeline:
+        """Give a new pipeline into a sink; it asks the destination how far it is when it is opened, or steps first."""
+        return _into_iceberg(self) if name == ICEBERG else _into_snowflake(self)
+
+    def notes(self, place: str) -> ChannelNotes:
+        """Give what is remembered of Snowflake, the same for a pipeline and the one that takes its place."""
+        if self._notes is None:
+            self._notes = ChannelNotes(self.folder.path / NOTES, place)
+        return self._notes
+
+    def renewed(self, number: int) -> Pipeline:
+        """Give a new pipeline, not yet opened, in place of one whose call does not come back.
+
+        What that one may still do adds nothing: destinations compare positions, and channels belong to who opened
+        them last. Its workers end.
+        """
+        stuck = self.pipelines[number]
+        pipeline = self.pipeline(stuck.reader)
+        self.left.append(stuck)
+        self.pipelines = (*self.pipelines[:number], pipeline, *self.pipelines[number + 1 :])
+        stuck.forget()
+        return pipeline
 
     def interval_seconds(self, pipeline: Pipeline) -> float:
         """Give how long records wait for company on their way into a pipeline's sink."""
@@ -131,24 +158,26 @@ def writing(
     folder = DataFolder.for_writing(path, *kinds)
     check_disk(folder, config)
     log = Spool.open(folder.spool, clock, writable=True)
-    pipelines: list[Pipeline] = []
+    work = Writing(folder, config, log, (), clock)
     try:
         for name in config.sinks:
-            opened = _into_iceberg if name == ICEBERG else _into_snowflake
-            pipelines.append(opened(folder, config, log, clock))
-        work = Writing(folder, config, log, tuple(pipelines))
+            pipeline = work.pipeline(name)
+            work.pipelines += (pipeline,)
+            if name == ICEBERG:
+                pipeline.open()  # Snowflake's opens by itself: Iceberg does not wait for a network
         yield work
-        for pipeline in pipelines:
+        for pipeline in work.pipelines:
             pipeline.close()
         work.expire(clock.now())
     finally:
-        for pipeline in pipelines:
+        for pipeline in (*work.pipelines, *work.left):
             pipeline.forget()
         log.close()
 
 
-def _into_iceberg(folder: DataFolder, config: Config, log: Spool, clock: Clock) -> Pipeline:
-    """Give the pipeline into Iceberg, its tables opened."""
+def _into_iceberg(work: Writing) -> Pipeline:
+    """Give the pipeline into Iceberg."""
+    folder, config, log, clock = work.folder, work.config, work.log, work.clock
     settle(folder.path, address(config))
     catalog = open_catalog(folder.path, create=True)
     _refuse_another_log(folder, catalog, log.log_id)
@@ -157,22 +186,21 @@ def _into_iceberg(folder: DataFolder, config: Config, log: Spool, clock: Clock) 
     if config.workers > 1:
         open_log = partial(Spool.open, folder.spool, SystemClock(), writable=False)
         team = Team(config.workers, open_log, partial(_open_sink, folder.path))
-    pipeline = Pipeline(log, IcebergSink(catalog, clock), PARTITION, clock, limits=limits, team=team)
-    pipeline.open()
-    return pipeline
+    return Pipeline(log, IcebergSink(catalog, clock), PARTITION, clock, limits=limits, team=team)
 
 
-def _into_snowflake(folder: DataFolder, config: Config, log: Spool, clock: Clock) -> Pipeline:
-    """Give the pipeline into Snowflake, which opens its channels by itself: Iceberg does not wait for a network.
+def _into_snowflake(work: Writing) -> Pipeline:
+    """Give the pipeline into Snowflake.
 
     Raises:
         ConfigError: what is missing, or wrong.
         PositionUnknown: this folder has filled the tables of another account, database or schema.
         MissingLibrary: the clients are not installed.
     """
+    config, log, clock = work.config, work.log, work.clock
     wanted = config.snowflake
     account, reject = account_of(wanted, os.environ), partial(_reject, log)
-    notes = ChannelNotes(folder.path / NOTES, account.place)
+    notes = work.notes(account.place)
     end = log.end(PARTITION)
     if wanted.ingestion_method == "snowpipe":
         channels = StreamingSink.of(wanted, account, clock, notes, reject)

@@ -5,13 +5,14 @@ up in memory; appends run beside the loop, several polls in one transaction.
 """
 
 import asyncio
+import math
 import os
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import msgspec
@@ -62,6 +63,8 @@ class FeedState:
     bodies: int = 0
     last_digest: str = ""
     last_offset: Offset | None = None
+    due_at: float = math.inf
+    """When its task will have come back from what it does, at the latest (monotonic s); past that, something hangs."""
 
 
 class Poller:
@@ -79,8 +82,16 @@ class Poller:
         paused: Paused = lambda: None,
         whole_fleet_s: float = WHOLE_FLEET_S,
         environment: Mapping[str, str] = os.environ,
+        answers_within_s: float = 30.0,
+        before: Mapping[str, FeedState] | None = None,
     ) -> None:
-        self.states = {feed.id: FeedState(feed) for feed in feeds}
+        """Poll feeds; ``before`` is how they stood with a poller whose place this one takes."""
+        known = before or {}
+        self.states = {feed.id: replace(known.get(feed.id, FeedState(feed)), due_at=math.inf) for feed in feeds}
+        for state in self.states.values():
+            state.outcomes = state.outcomes.copy()
+        self._answers_within_s = answers_within_s
+        self._not_asked_yet = set(self.states)
         self.clock_offset_s: float | None = None
         self.pause: str | None = None
         self._log, self._partition, self._clock, self._say = log, partition, clock, say
@@ -94,10 +105,36 @@ class Poller:
         self._said: dict[str, float] = {}
         self._chances = random.Random()  # noqa: S311 - spreads polls
         self.failure: BaseException | None = None
+        self._is_refused = False
+
+    @property
+    def late_s(self) -> float:
+        """For how long a feed's task has not come back when it should have; 0 while all do.
+
+        A disk that refuses polls is waited for, which is said, and counts as coming back.
+        """
+        if self._is_refused:
+            return 0.0
+        late = self._clock.monotonic() - min((state.due_at for state in self.states.values()), default=math.inf)
+        return max(0.0, late)
+
+    @property
+    def has_asked_all(self) -> bool:
+        """Whether a poll of every feed was kept since the thread began."""
+        return not self._not_asked_yet
 
     def start(self) -> None:
         """Begin to poll."""
+        self._expect_all(_START_SPREAD_S)
         self._thread.start()
+
+    def _expect_all(self, seconds: float) -> None:
+        for state in self.states.values():
+            self._expect(state, seconds)
+
+    def _expect(self, state: FeedState, seconds: float) -> None:
+        """Say when a feed's task will come back from what it does next."""
+        state.due_at = self._clock.monotonic() + seconds
 
     def stop(self) -> None:
         """Stop asking, append what has arrived, and end the thread; blocks for seconds at most."""
@@ -121,7 +158,9 @@ class Poller:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         self._turns = Turns(self._whole_fleet_s, self._loop.time)
         with ThreadPoolExecutor(1, "append") as disk:
-            appender = _Appender(self._log, self._partition, disk, self._stopping, self._say_now_and_then)
+            appender = _Appender(
+                self._log, self._partition, disk, self._stopping, self._say_now_and_then, self._note_refused
+            )
             async with self._open_fetcher() as fetcher, asyncio.TaskGroup() as tasks:
                 tasks.create_task(appender.run())
                 for state in self.states.values():
@@ -133,10 +172,13 @@ class Poller:
             self.pause = self._paused()
             if self.pause is not None:
                 self._say_now_and_then(f"polling pauses: {self.pause}")
+                self._expect(state, _PAUSE_S)
                 await asyncio.sleep(_PAUSE_S)
                 continue
             if state.feed.is_whole_fleet and self._turns is not None:
+                self._expect(state, self._whole_fleet_s * (1 + len(self.states)))
                 await self._turns.take()
+            self._expect(state, self._answers_within_s)
             began = asyncio.get_running_loop().time()
             await self._poll_once(state, fetcher, appender)
             wait = wait_seconds(
@@ -146,6 +188,7 @@ class Poller:
                 status=state.http_status,
                 chance=self._chances.random(),
             )
+            self._expect(state, wait)
             await asyncio.sleep(max(0.0, began + wait - asyncio.get_running_loop().time()))
 
     async def _poll_once(self, state: FeedState, fetcher: Fetcher, appender: "_Appender") -> None:
@@ -174,6 +217,7 @@ class Poller:
 
     def _note(self, state: FeedState, poll: Poll, body: bytes | None, answer: Answer) -> None:
         before = state.failures_in_a_row
+        self._not_asked_yet.discard(state.feed.id)
         state.polls += 1
         state.polled_at, state.http_status = poll.fetched_at, poll.http_status
         state.outcome, state.detail = poll.outcome, poll.error_detail or ""
@@ -215,6 +259,12 @@ class Poller:
                 topic="clock",
             )
 
+    def _note_refused(self, is_refused: bool) -> None:  # noqa: FBT001 - a setter
+        """Note whether the disk refuses polls; once it takes them again, everybody waits from there on."""
+        if self._is_refused and not is_refused:
+            self._expect_all(self._answers_within_s)
+        self._is_refused = is_refused
+
     def _say_now_and_then(self, text: str, topic: str = "") -> None:
         """Say something at most every five minutes."""
         now = self._clock.monotonic()
@@ -228,9 +278,16 @@ class _Appender:
     """Appends what the feeds' tasks bring, together, in another thread; tries for ever."""
 
     def __init__(
-        self, log: BodyLog, partition: str, disk: ThreadPoolExecutor, stopping: threading.Event, say: Say
+        self,
+        log: BodyLog,
+        partition: str,
+        disk: ThreadPoolExecutor,
+        stopping: threading.Event,
+        say: Say,
+        note_refused: Callable[[bool], None],
     ) -> None:
         self._log, self._partition, self._disk, self._stopping, self._say = log, partition, disk, stopping, say
+        self._note_refused = note_refused
         self._waiting: asyncio.Queue[tuple[Poll, bytes | None, asyncio.Future[Offset]]] = asyncio.Queue()
 
     async def append(self, poll: Poll, body: bytes | None) -> Offset:
@@ -275,10 +332,15 @@ class _Appender:
         tries = 0
         while True:
             try:
-                return self._log.append(self._partition, records)
+                offsets = self._log.append(self._partition, records)
             except LogError as error:
+                self._note_refused(True)
                 self._say(f"{error}; tried again until it can be kept")
                 if self._stopping.wait(_APPEND_AGAIN_S[min(tries, len(_APPEND_AGAIN_S) - 1)]):
                     self._say(f"stopped with {len(records)} polls that the disk did not take: {error}")
                     return []
                 tries += 1
+            else:
+                if tries:
+                    self._note_refused(False)
+                return offsets

@@ -5,6 +5,7 @@ new table, and rows that were committed and not yet listed in ``feed_messages`` 
 files how far they were loaded: Snowflake forgets after a fortnight, and loaded files are removed.
 """
 
+import threading
 from pathlib import Path
 
 import msgspec
@@ -33,7 +34,7 @@ def files_key(table: Table, partition: str) -> str:
 
 
 class ChannelNotes:
-    """The file, read at birth and written whole."""
+    """The file, read at birth and written whole; for several threads."""
 
     def __init__(self, path: Path, place: str = "") -> None:
         """Read what is remembered of a ``place`` (account/database/schema).
@@ -41,7 +42,7 @@ class ChannelNotes:
         Raises:
             PositionUnknown: it is about another place.
         """
-        self._path = path
+        self._path, self._writing = path, threading.Lock()
         self._known = msgspec.json.decode(path.read_bytes(), type=Known) if path.exists() else Known()
         if place and self._known.place and place != self._known.place:
             raise PositionUnknown(
@@ -85,4 +86,5 @@ class ChannelNotes:
             self._write()
 
     def _write(self) -> None:
-        put_file(self._path, msgspec.json.format(msgspec.json.encode(self._known), indent=1) + b"\n")
+        with self._writing:
+            put_file(self._path, msgspec.json.format(msgspec.json.encode(self._known), indent=1) + b"\n")

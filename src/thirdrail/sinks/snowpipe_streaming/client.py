@@ -7,11 +7,13 @@ property whose name it does not know.
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from thirdrail.errors import (
@@ -60,6 +62,7 @@ KNOWN_PROPERTIES = frozenset(
 
 _REFUSED = {"AuthTokenError", "SfApiAuthError", "ConfigError", "SfApiNotFoundError", "SfApiUserError"}
 _UNREACHED = {"HttpRetriesExhaustedError", "HttpRetryableClientError", "SfApiInternalServerError", "FileUploadError"}
+T = TypeVar("T")
 _ALWAYS_ROWS = {"max_buffered_kb_for_rowset_mode": "65535", "max_rowset_payload_size_mb": "64"}
 """Both: what has waited is weighed by the first, a batch (some 4 MiB and the row that fills it) by the second."""
 
@@ -132,6 +135,29 @@ def connected(account: Account, pipe: str, given: Mapping[str, str]) -> "Streami
     name = f"thirdrail-{pipe.lower()}"
     with translated(f"pipe {account.database}.{account.schema}.{pipe}"), trusting(account):
         return sdk().StreamingIngestClient(name, account.database, account.schema, pipe, properties=checked(given))
+
+
+def answered(call: Callable[[], T], within_s: float, what: str) -> T:
+    """Give what a call of the client gives, some of which have no time-out of their own.
+
+    Raises:
+        TimeoutError: it has not come back; its thread is left to it.
+    """
+    outcome: Future[T] = Future()
+
+    def make() -> None:
+        try:
+            outcome.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - raised where it is awaited
+            outcome.set_exception(error)
+
+    threading.Thread(target=make, name="snowflake-call", daemon=True).start()
+    try:
+        return outcome.result(within_s)
+    except TimeoutError:
+        if outcome.done():
+            raise  # the call's own
+        raise TimeoutError(f"{what} has not come back for {within_s:.0f} s") from None
 
 
 @contextmanager

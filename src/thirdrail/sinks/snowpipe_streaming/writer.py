@@ -14,7 +14,7 @@ from thirdrail.model.records import Position, Rejection, Span
 from thirdrail.model.tables import Table
 from thirdrail.sinks.snowflake.fit import fit
 from thirdrail.sinks.snowflake.tokens import Token, after, in_order, parsed, token_of
-from thirdrail.sinks.snowpipe_streaming.client import translated
+from thirdrail.sinks.snowpipe_streaming.client import answered, translated
 from thirdrail.sinks.snowpipe_streaming.lines import Chunk, chunks
 from thirdrail.sinks.spans import refuse_gap
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 ASK_IDLE_S = 30.0
 """A channel with nothing on its way is asked this often: a theft shows at the next call only."""
+
+STATUS_WITHIN_S = 60.0
+"""The client answers from what it knows; once in some hundred rounds of faults it was silent for five minutes."""
 
 _SATURATED_WAIT_S = 0.05
 _SATURATED_AT_MOST_S = 120.0
@@ -186,7 +189,7 @@ class StreamingWriter:
             return self._position
         self._asked_at = self._clock.monotonic()
         with self._guarded():
-            status = self._channel.get_channel_status()
+            status = answered(self._channel.get_channel_status, STATUS_WITHIN_S, "the channel's status")
         if status.status_code != "SUCCESS":
             raise ChannelInvalid(f"{self._table.name}: its channel is in state {status.status_code}")
         self._learn(status)
