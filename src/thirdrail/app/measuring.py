@@ -8,7 +8,7 @@ from pathlib import Path
 from thirdrail import __version__
 from thirdrail.app.carrying import Carrier
 from thirdrail.app.data_folder import disk
-from thirdrail.app.running import Run
+from thirdrail.app.running import POLLER, Run, part_of
 from thirdrail.errors import ThirdRailError
 from thirdrail.observe.metrics import Sample
 from thirdrail.observe.progress import Stage, standing
@@ -57,6 +57,7 @@ def _feeds(run: Run) -> Iterator[Sample]:
             yield Sample("thirdrail_feed_header_timestamp_seconds", state.header_at_s, (name,))
     if run.poller.clock_offset_s is not None:
         yield Sample("thirdrail_clock_offset_seconds", run.poller.clock_offset_s)
+    yield Sample("thirdrail_poller_restarts_total", run.watchdog.restarts(POLLER))
     yield Sample("thirdrail_polling_paused", float(run.poller.pause is not None))
 
 
@@ -79,6 +80,7 @@ def _sink(run: Run, carrier: Carrier) -> Iterator[Sample]:
     if state.committed_at is not None:
         yield Sample("thirdrail_commit_seconds", state.commit_seconds, (name,))
     yield Sample("thirdrail_sink_failures_in_a_row", carrier.failures, (name,))
+    yield Sample("thirdrail_sink_restarts_total", run.watchdog.restarts(part_of(carrier)), (name,))
 
 
 def not_live(run: Run) -> dict[str, str]:

@@ -24,6 +24,14 @@ LOOK_EVERY_S = 0.5
 LAST_COMMITS_WITHIN_S = 6.0
 _CALL_ENDS_WITHIN_S = 60.0
 
+POLLER = "the poller"
+"""What the watchdog calls it."""
+
+
+def part_of(carrier: Carrier) -> str:
+    """Give what the watchdog calls a sink."""
+    return f"sink {carrier.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -132,7 +140,7 @@ class Run:
 
     def _parts(self) -> Iterator[Part]:
         yield Part(
-            "the poller",
+            POLLER,
             self.patience.poller_s,
             lambda: self.poller.late_s,
             self._restart_poller,
@@ -140,7 +148,7 @@ class Run:
         )
         for number, carrier in enumerate(self.carriers):
             yield Part(
-                f"sink {carrier.name}",
+                part_of(carrier),
                 self.patience.sink_s,
                 lambda number=number: self.carriers[number].stuck_s,  # type: ignore[misc]
                 partial(self._restart_sink, number),

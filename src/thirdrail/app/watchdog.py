@@ -85,10 +85,9 @@ class Watchdog:
         except Exception as error:  # noqa: BLE001 - a thread's top: it is tried again
             self._say(f"{part.name} cannot be restarted: unexpected {type(error).__name__}: {error}")
 
-    @property
-    def restarts(self) -> dict[str, int]:
-        """How often each part was restarted since the run began."""
-        return {name: watched.all_restarts for name, watched in self._watched.items()}
+    def restarts(self, name: str) -> int:
+        """Give how often a part was restarted since the run began."""
+        return self._watched[name].all_restarts
 
     def hopeless(self) -> dict[str, str]:
         """Give the parts that restarts did not help, and why only a new process may."""

@@ -174,6 +174,17 @@ METRICS: tuple[Declared, ...] = (
         "Above 0 for minutes: /readyz has the reason.",
         ("sink",),
     ),
+    Declared(
+        "thirdrail_poller_restarts_total",
+        "how often the poller hung and was begun anew by the watchdog",
+        "Any: docs/runbooks/PartBegunAnew.md.",
+    ),
+    Declared(
+        "thirdrail_sink_restarts_total",
+        "how often a sink's call did not come back, and it was begun anew by the watchdog",
+        "Any: docs/runbooks/PartBegunAnew.md.",
+        ("sink",),
+    ),
     Declared("thirdrail_maintenance_rounds_total", "rounds of care that went well", "Stands still: see what is said."),
     Declared("thirdrail_maintenance_merged_files_total", "small files that were merged", "Follows the commits."),
     Declared(
