@@ -133,6 +133,13 @@ class ObserveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
             "since they ask for no password; where the default is taken, any free port",
         ),
     ] = DEFAULT_LISTEN
+    logs: Annotated[
+        Literal["human", "json"],
+        Meta(
+            description="sentences on standard output, or one JSON line per event on standard error, for machines that "
+            "collect logs (docs/events.md); rotation is theirs"
+        ),
+    ] = "human"
 
 
 class SnowflakeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -131,7 +131,7 @@ def test_the_data_are_read_from_the_host_at_the_same_path(place: Place) -> None:
 def test_every_looking_command_answers(place: Place) -> None:
     assert '"ok": true' in place.said("health")
     assert "subway_g" in place.said("status")
-    assert "rows in" in place.said("logs")
+    assert '"event": "listening"' in place.said("logs")
     assert "predictions" not in place.said("sql", "--format", "csv", "SELECT 1 AS one")
     with urllib.request.urlopen("http://127.0.0.1:8001/metrics", timeout=10) as answer:
         assert b"thirdrail_rows_written_total" in answer.read()

@@ -338,6 +338,12 @@ def test_every_command_of_ours_is_one(name: str) -> None:
     assert first in commands.commands
 
 
+def test_what_runs_without_a_person_before_it_logs_for_machines() -> None:
+    for name in ("app", "app-snowflake", "app-rehearsal"):
+        assert "--logs=json" in SERVICES[name]["command"]
+    assert re.search(r"^ExecStart=\S+ run .*--logs json$", UNIT.read_text(), re.MULTILINE)
+
+
 # ------------------------------------------------------------------------------------------- the image, .env, the unit
 
 

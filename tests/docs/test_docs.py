@@ -10,7 +10,7 @@ from thirdrail import config
 from thirdrail.cli.main import commands
 from thirdrail.model.rules import RULES
 from thirdrail.model.tables import TABLES
-from thirdrail.observe import metrics
+from thirdrail.observe import logs, metrics
 from thirdrail.query.reference import tables_reference
 from thirdrail.query.views import VIEWS
 from thirdrail.query.warehouse import open_warehouse
@@ -40,6 +40,10 @@ def test_the_configuration_page_is_what_the_command_prints() -> None:
 
 def test_the_page_of_metrics_is_what_the_command_prints() -> None:
     assert (ROOT / "docs" / "metrics.md").read_text() == metrics.reference()
+
+
+def test_the_page_of_events_is_what_the_command_prints() -> None:
+    assert (ROOT / "docs" / "events.md").read_text() == logs.reference()
 
 
 def test_the_tables_page_ends_with_the_generated_reference() -> None:

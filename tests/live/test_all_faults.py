@@ -115,7 +115,7 @@ def test_every_fault_that_was_injected_is_found_under_its_name_and_nowhere_else(
     assert set(FOUND) == set(FAULTS)
     clock = CityClock(speed)
     journal = tmp_path / "journal.jsonl"
-    said: list[str] = []
+    said: list[object] = []
     rates = dict.fromkeys(FAULTS, RATE)
     with CityServer(seed=11, speed=speed, faults=rates, journal=journal, clock=clock.seconds) as city:
         path = tmp_path / "run.toml"

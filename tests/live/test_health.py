@@ -21,6 +21,7 @@ from thirdrail.city.server import CityServer
 from thirdrail.config import load, polled
 from thirdrail.model.tables import FEED_MESSAGES, TABLES
 from thirdrail.observe.clock import SystemClock
+from thirdrail.observe.logs import Event
 from thirdrail.observe.metrics import METRICS, Buckets
 
 FEEDS = ("subway_g", "subway_l")
@@ -35,7 +36,7 @@ def asked(url: str) -> tuple[int, str]:
 
 
 def test_what_is_measured_is_declared_all_of_it_and_agrees_with_the_tables(tmp_path: Path) -> None:
-    said: list[str] = []
+    said: list[Event] = []
     clock, stopping = SystemClock(), threading.Event()
     with CityServer(seed=7) as city:
         path = configured(tmp_path / "run.toml", city, feeds=FEEDS, commit_interval_seconds=0.5)

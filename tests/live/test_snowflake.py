@@ -16,13 +16,14 @@ from thirdrail.cli.rehearse import compared_folders
 from thirdrail.config import load, polled
 from thirdrail.emulator.server import EmulatorServer
 from thirdrail.observe.clock import SystemClock
+from thirdrail.observe.logs import Event
 
 FROZEN_SECONDS = float(os.environ.get("THIRDRAIL_FROZEN_SECONDS", "8"))
 FEEDS = ("subway_g", "subway_l", "subway_jz")
 
 
 def test_a_frozen_snowflake_is_noticed_and_delays_nothing_else(tmp_path: Path) -> None:
-    said: list[str] = []
+    said: list[Event] = []
     clock, stopping = SystemClock(), threading.Event()
     ages: list[float] = []
     with CityServer(seed=4) as city, EmulatorServer(tmp_path / "emulator", commit_delay_s=0.2) as emulator:
@@ -63,7 +64,7 @@ def test_a_frozen_snowflake_is_noticed_and_delays_nothing_else(tmp_path: Path) -
                 thread.join(60)
             work.drain(app.Totals())
     assert noticed_after < 15
-    assert any("snowflake: " in text and "says SUCCESS" in text for text in said)
+    assert any("snowflake: " in str(event) and "says SUCCESS" in str(event) for event in said)
     assert max(ages) < 5, "Iceberg waited for Snowflake"
     # What Snowflake has not is what was polled meanwhile: three feeds, once a second.
     assert before < behind <= before + len(FEEDS) * (FROZEN_SECONDS + noticed_after + 5)

@@ -23,6 +23,7 @@ from thirdrail.city.server import CityServer
 from thirdrail.config import load, polled
 from thirdrail.model.feeds import Feed
 from thirdrail.observe.clock import SystemClock
+from thirdrail.observe.logs import Event
 from thirdrail.observe.metrics import Buckets
 from thirdrail.sinks.iceberg.sink import IcebergWriter
 from thirdrail.sources.answers import Answer
@@ -63,17 +64,17 @@ class Hangs:
 class Rig:
     """A run in a thread, with what it says."""
 
-    def __init__(self, work: Writing, run: Run, said: list[str]) -> None:
+    def __init__(self, work: Writing, run: Run, said: list[Event]) -> None:
         self.work, self.run, self.said = work, run, said
 
     def said_of(self, text: str) -> int:
         """Count what was said with a text in it."""
-        return sum(text in line for line in self.said)
+        return sum(text in str(event) for event in self.said)
 
 
 @contextmanager
 def running(tmp_path: Path, city: CityServer, hangs: Hangs | None = None, **keys: Any) -> Iterator[Rig]:
-    said: list[str] = []
+    said: list[Event] = []
     clock, stopping = SystemClock(), threading.Event()
     config = load(configured(tmp_path / "run.toml", city, feeds=FEEDS, commit_interval_seconds=0.3, **keys))
 
@@ -197,7 +198,8 @@ def test_a_frozen_feed_a_silent_city_and_errors_restart_nothing(tmp_path: Path) 
 
 
 def test_the_watchdog_warns_restarts_says_that_it_helped_and_counts_anew() -> None:
-    clock, said = FakeClock(), []  # type: ignore[var-annotated]
+    clock = FakeClock()
+    said: list[str] = []
     stuck_since: list[float] = [clock.monotonic()]
     moves: list[bool] = []
 
@@ -211,7 +213,8 @@ def test_the_watchdog_warns_restarts_says_that_it_helped_and_counts_anew() -> No
             thread.join(5)
 
     dog = Watchdog(
-        [Part("it", 10.0, lambda: clock.monotonic() - stuck_since[0], restart, lambda: bool(moves))], said.append
+        [Part("it", 10.0, lambda: clock.monotonic() - stuck_since[0], restart, lambda: bool(moves))],
+        lambda event: said.append(str(event)),
     )
     look(4)
     assert said == []
@@ -235,13 +238,17 @@ def test_the_watchdog_warns_restarts_says_that_it_helped_and_counts_anew() -> No
 
 
 def test_a_restart_that_fails_is_said_and_tried_again() -> None:
-    clock, said = FakeClock(), []  # type: ignore[var-annotated]
+    clock = FakeClock()
+    said: list[str] = []
     began = clock.monotonic()
 
     def restart() -> None:
         raise OSError("no")
 
-    dog = Watchdog([Part("it", 10.0, lambda: clock.monotonic() - began, restart, lambda: False)], said.append)
+    dog = Watchdog(
+        [Part("it", 10.0, lambda: clock.monotonic() - began, restart, lambda: False)],
+        lambda event: said.append(str(event)),
+    )
     for _ in range(2):
         clock.advance(11)
         dog.look()

@@ -67,6 +67,15 @@ def test_a_wrong_path_is_told_from_a_missing_key() -> None:
     )
 
 
+@pytest.mark.parametrize("spelt", ["a-long/key+of=ours", "a-long%2Fkey%2Bof%3Dours", "a-long%2fkey%2bof%3Dours"])
+@pytest.mark.parametrize("status", [401, 417, 500, 200])
+def test_a_key_that_a_server_gives_back_is_hidden_also_where_the_body_is_cut(status: int, spelt: str) -> None:
+    for before in range(40, 90, 5):
+        body = f"<{'x' * before} {spelt}".encode()
+        poll, _ = judged(BUS, answer(status, body), attempt=1, key="a-long/key+of=ours")
+        assert "a-lon" not in (poll.error_detail or "")
+
+
 def test_a_key_stands_nowhere_in_a_poll() -> None:
     failure = Failure("network_error", "Connect", "no connection to https://x/?key=s3cret")
     poll, _ = judged(BUS, answer(None, None, failure), attempt=4, key="s3cret")

@@ -68,7 +68,9 @@ def polled(
     async def fetcher() -> AsyncIterator[Script]:
         yield script
 
-    poller = Poller(wrap(log), PARTITION, feeds, fetcher, SystemClock(), say=said.append, paused=paused)  # type: ignore[arg-type]
+    poller = Poller(
+        wrap(log), PARTITION, feeds, fetcher, SystemClock(), say=lambda event: said.append(str(event)), paused=paused
+    )
     poller.start()
     assert (until or script.done).wait(20)
     poller.stop()
@@ -85,6 +87,13 @@ def test_every_poll_becomes_a_capture_with_its_outcome(tmp_path: Path) -> None:
     assert [poll.duplicate_of for poll in polls][:6] == [None, 0, None, None, None, 0]
     assert [poll.attempt for poll in polls][:5] == [1, 1, 1, 2, 3]
     assert "subway_g: answers again after 2 failed polls" in said
+
+
+def test_of_polls_that_go_well_nothing_is_said(tmp_path: Path) -> None:
+    polls, said, _ = polled(tmp_path, Script(*[GOOD, GOOD, NEXT] * 10))
+
+    assert len(polls) >= 30
+    assert said == []
 
 
 def test_a_body_that_an_earlier_process_kept_is_named_and_not_kept_again(tmp_path: Path) -> None:

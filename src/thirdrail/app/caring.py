@@ -17,6 +17,7 @@ from thirdrail.maintenance.compaction import size_class
 from thirdrail.maintenance.leftovers import noted
 from thirdrail.model.ports import Clock
 from thirdrail.model.tables import ALL_TABLES, NAMESPACE, Table
+from thirdrail.observe.logs import Event, Say
 from thirdrail.sinks.iceberg.catalog import open_catalog
 from thirdrail.sinks.iceberg.chronicle import note_commits
 from thirdrail.sinks.iceberg.files import local_path
@@ -108,7 +109,7 @@ def details(folder: DataFolder, config: Config, clock: Clock) -> Iterator[Detail
 class Caretaker:
     """A thread that cares for all tables every so often. It shares nothing with the loop but the tables."""
 
-    def __init__(self, folder: DataFolder, config: Config, clock: Clock, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: DataFolder, config: Config, clock: Clock, say: Say) -> None:
         self._folder, self._config, self._clock, self._say = folder, config, clock, say
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._go, name="maintenance", daemon=True)
@@ -134,7 +135,7 @@ class Caretaker:
             except ThirdRailError as error:
                 self._note(str(error))
             except Exception as error:  # noqa: BLE001 - a thread's top: the tables go on without care, and people hear
-                self._note(f"unexpected {type(error).__name__}: {error}")
+                self._note(f"unexpected {type(error).__name__}: {error}", error)
 
     def _round(self) -> None:
         trouble = ""
@@ -150,8 +151,9 @@ class Caretaker:
         self.rounds += not trouble
         self._note(trouble)
 
-    def _note(self, trouble: str) -> None:
+    def _note(self, trouble: str, error: BaseException | None = None) -> None:
         """Say what is new."""
         if trouble and trouble != self._said:
-            self._say(f"tables are not cared for: {trouble} (they go on as they are; it is tried again)")
+            text = f"tables are not cared for: {trouble} (they go on as they are; it is tried again)"
+            self._say(Event("maintenance_failed", text, reason=trouble, exc_info=error))
         self._said = trouble

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from thirdrail.app.totals import Totals
 from thirdrail.errors import ThirdRailError
 from thirdrail.model.ports import Clock
+from thirdrail.observe.logs import Event, Say
 from thirdrail.observe.metrics import Buckets
 from thirdrail.pipeline.loop import Pipeline, StepResult
 
@@ -17,8 +18,6 @@ _SAID_AGAIN_S = 300.0
 _LOOK_AGAIN_S = 0.1
 
 AGE_BOUNDS_S = (1.0, 2.5, 5.0, 7.5, 10.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0, 3_600.0)
-
-Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -118,13 +117,15 @@ class Carrier:
         except ThirdRailError as error:
             self.note_failure(str(error), error.hint)
         except Exception as error:  # noqa: BLE001 - a thread's top: the poller must go on, and the operator hears
-            self.note_failure(f"unexpected {type(error).__name__}: {error}", "please report this")
+            self.note_failure(f"unexpected {type(error).__name__}: {error}", "please report this", error)
         else:
             if self.failures:
-                self._say(f"{self.name}: committed again after {self.failures} failed tries")
+                text = f"{self.name}: committed again after {self.failures} failed tries"
+                self._say(Event("sink_recovered", text, sink=self.name, failures=self.failures))
             self.failures, self.state.trouble, self.state.hint = 0, self.pipeline.trouble, ""
             if self.state.trouble:
-                self._say_once(f"{self.name}: {self.state.trouble}")
+                text = f"{self.name}: {self.state.trouble}"
+                self._say_once(Event("sink_troubled", text, sink=self.name, reason=self.state.trouble))
 
     def _note_result(self, result: StepResult, began: float) -> None:
         self.state.totals.add(result)
@@ -142,18 +143,21 @@ class Carrier:
             self.state.commit_seconds = self._clock.monotonic() - began
             self.state.newest_fetched_at = max(newest or 0, self.state.newest_fetched_at or 0) or None
 
-    def note_failure(self, text: str, hint: str) -> None:
+    def note_failure(self, text: str, hint: str, error: BaseException | None = None) -> None:
         """Say a trouble once in five minutes."""
         self.failures += 1
         self.state.trouble, self.state.hint = text, hint
-        self._say_once(f"{self.name}: nothing is committed, the log goes on: {text}" + (f" ({hint})" if hint else ""))
+        said = f"{self.name}: nothing is committed, the log goes on: {text}" + (f" ({hint})" if hint else "")
+        self._say_once(
+            Event("sink_failed", said, sink=self.name, failures=self.failures, reason=text, hint=hint, exc_info=error)
+        )
 
-    def _say_once(self, text: str) -> None:
+    def _say_once(self, event: Event) -> None:
         now = self._clock.monotonic()
         self._said = {said: at for said, at in self._said.items() if now - at < _SAID_AGAIN_S}
-        if text not in self._said:
-            self._said[text] = now
-            self._say(text)
+        if event.text not in self._said:
+            self._said[event.text] = now
+            self._say(event)
 
     def carry_the_rest(self, lag: Callable[[int], int], within_s: float) -> None:
         """Commit what has arrived, within seconds; the rest is safe. ``lag`` counts records from a position."""
@@ -169,4 +173,5 @@ class Carrier:
                 self.pipeline.flush()
                 self._clock.sleep(_LOOK_AGAIN_S)
         if left := lag(self.pipeline.settled):
-            self._say(f"{self.name}: stopped with {left:,} captures in the log that it has not; nothing is lost")
+            text = f"{self.name}: stopped with {left:,} captures in the log that it has not; nothing is lost"
+            self._say(Event("sink_behind", text, sink=self.name, captures=left))

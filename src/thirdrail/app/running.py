@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from thirdrail.app.caring import Caretaker
-from thirdrail.app.carrying import Carrier, CarryState, Say
+from thirdrail.app.carrying import Carrier, CarryState
 from thirdrail.app.data_folder import disk
 from thirdrail.app.watchdog import Part, Watchdog
 from thirdrail.app.writing import Writing
@@ -16,6 +16,7 @@ from thirdrail.config import Config
 from thirdrail.errors import ThirdRailError
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import Clock
+from thirdrail.observe.logs import Event, Say
 from thirdrail.sources.http import Fetcher, HttpFetcher
 from thirdrail.sources.poller import Poller
 
@@ -136,7 +137,8 @@ class Run:
         if carrier.join(_CALL_ENDS_WITHIN_S):
             carrier.carry_the_rest(self._records_from, LAST_COMMITS_WITHIN_S)
         else:
-            self._say(f"{carrier.name}: a call has not come back; what it carried is carried again at the next start")
+            text = f"{carrier.name}: a call has not come back; what it carried is carried again at the next start"
+            self._say(Event("call_pending", text, sink=carrier.name))
 
     def _parts(self) -> Iterator[Part]:
         yield Part(
@@ -181,4 +183,5 @@ class Run:
         try:
             self.work.expire(self.clock.now())
         except ThirdRailError as error:
-            self._say(f"old captures cannot be deleted: {error}" + (f" ({error.hint})" if error.hint else ""))
+            text = f"old captures cannot be deleted: {error}" + (f" ({error.hint})" if error.hint else "")
+            self._say(Event("retention_failed", text, reason=str(error), hint=error.hint))

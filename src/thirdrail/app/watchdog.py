@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from thirdrail.errors import ThirdRailError
+from thirdrail.observe.logs import Event, Say
 
 IN_A_ROW = 3
 """Restarts in vain; then only a new process may help, and ``/livez`` says so. Each leaves a thread behind."""
@@ -42,7 +43,7 @@ class _Watched:
 class Watchdog:
     """Looks when it is told to; restarts happen in threads of their own, for what they ask may hang as well."""
 
-    def __init__(self, parts: Iterable[Part], say: Callable[[str], None]) -> None:
+    def __init__(self, parts: Iterable[Part], say: Say) -> None:
         self._say = say
         self._watched = {part.name: _Watched(part) for part in parts}
 
@@ -60,12 +61,12 @@ class Watchdog:
         elif stuck > part.bound_s / 2:
             if not watched.is_warned:
                 watched.is_warned = True
-                self._say(
-                    f"{part.name} has not come back for {stuck:.0f} s; after {part.bound_s:.0f} s it is restarted"
-                )
+                text = f"{part.name} has not come back for {stuck:.0f} s; after {part.bound_s:.0f} s it is restarted"
+                self._say(Event("part_late", text, part=part.name, seconds=stuck))
         elif not stuck and part.moves():
             if watched.restarts:
-                self._say(f"{part.name} moves again, restarts: {watched.restarts}")
+                text = f"{part.name} moves again, restarts: {watched.restarts}"
+                self._say(Event("part_recovered", text, part=part.name, restarts=watched.restarts))
             watched.restarts, watched.is_warned = 0, False
 
     def _restart(self, watched: _Watched, stuck: float) -> None:
@@ -73,7 +74,8 @@ class Watchdog:
         watched.restarts += 1
         watched.all_restarts += 1
         last = "" if watched.restarts < IN_A_ROW else "; if that is in vain, only a new process may help"
-        self._say(f"{part.name} has not come back for {stuck:.0f} s: it is restarted, nothing is lost{last}")
+        text = f"{part.name} has not come back for {stuck:.0f} s: it is restarted, nothing is lost{last}"
+        self._say(Event("part_restarted", text, part=part.name, seconds=stuck, restarts=watched.restarts))
         watched.thread = threading.Thread(target=self._begun_anew, args=(part,), name="restart", daemon=True)
         watched.thread.start()
 
@@ -81,9 +83,11 @@ class Watchdog:
         try:
             part.restart()
         except ThirdRailError as error:
-            self._say(f"{part.name} cannot be restarted: {error}" + (f" ({error.hint})" if error.hint else ""))
+            text = f"{part.name} cannot be restarted: {error}" + (f" ({error.hint})" if error.hint else "")
+            self._say(Event("part_not_restarted", text, part=part.name, reason=str(error), hint=error.hint))
         except Exception as error:  # noqa: BLE001 - a thread's top: it is tried again
-            self._say(f"{part.name} cannot be restarted: unexpected {type(error).__name__}: {error}")
+            text = f"{part.name} cannot be restarted: unexpected {type(error).__name__}: {error}"
+            self._say(Event("part_not_restarted", text, part=part.name, reason=str(error), exc_info=error))
 
     def restarts(self, name: str) -> int:
         """Give how often a part was restarted since the run began."""

@@ -9,6 +9,7 @@ from thirdrail.cli.options import config_option, json_option
 from thirdrail.cli.output import print_json, show
 from thirdrail.config import keys
 from thirdrail.errors import UsageError
+from thirdrail.observe import logs
 from thirdrail.observe import metrics as declared_metrics
 
 
@@ -21,6 +22,13 @@ def config() -> None:
 def metrics() -> int:
     """Print the page of all metrics (Markdown)."""
     click.echo(declared_metrics.reference(), nl=False)
+    return 0
+
+
+@config.command()
+def events() -> int:
+    """Print the page of all events that `run` and `demo` log (Markdown)."""
+    click.echo(logs.reference(), nl=False)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -17,8 +17,14 @@ class Stopping(threading.Event):
         return self.is_set()
 
 
+def _to_stderr(text: str) -> None:
+    click.echo(text, err=True)
+
+
 @contextmanager
-def asked_to_stop(said: str = "stopping after this commit; Ctrl-C again stops at once") -> Iterator[Stopping]:
+def asked_to_stop(
+    said: str = "stopping after this commit; Ctrl-C again stops at once", tell: Callable[[str], None] = _to_stderr
+) -> Iterator[Stopping]:
     """Give what Ctrl-C and SIGTERM set; a second Ctrl-C raises KeyboardInterrupt.
 
     For the main thread alone. What the process did on these signals before is put back at the end.
@@ -30,7 +36,7 @@ def asked_to_stop(said: str = "stopping after this commit; Ctrl-C again stops at
             raise KeyboardInterrupt
         if not stopping.is_set():
             stopping.set()
-            click.echo(said, err=True)
+            tell(said)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

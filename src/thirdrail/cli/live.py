@@ -7,14 +7,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import msgspec
 
-from thirdrail import app
+from thirdrail import __version__, app
 from thirdrail.app.data_folder import LIVE, SIMULATED
 from thirdrail.app.measuring import not_live, not_ready, samples
 from thirdrail.app.running import Run
@@ -26,13 +26,15 @@ from thirdrail.city.truth import write_truth
 from thirdrail.cli.interrupt import Stopping, asked_to_stop
 from thirdrail.cli.options import DEFAULT_DATA, config_option, data_option, duration
 from thirdrail.cli.output import counted
-from thirdrail.cli.panel import Display, display
-from thirdrail.config import DEFAULT_LISTEN, Config, ObserveConfig, load, polled
+from thirdrail.cli.panel import Display, display_of
+from thirdrail.config import DEFAULT_LISTEN, Config, ObserveConfig, known_feeds, load, polled
 from thirdrail.errors import BadDuration, ThirdRailError, UsageError
 from thirdrail.model.feeds import Feed
 from thirdrail.observe.clock import SystemClock
 from thirdrail.observe.health import Health
+from thirdrail.observe.logs import HUMAN, JSON, Event, Log, libraries_heard
 from thirdrail.observe.metrics import Page
+from thirdrail.observe.redaction import Redaction, secrets_of
 from thirdrail.observe.systemd import ALIVE, READY, notify
 
 DEMO_DATA = "./thirdrail-demo"
@@ -50,6 +52,7 @@ def _run_options(function: click.decorators.FC) -> click.decorators.FC:
         click.option("--for", "for_", metavar="DURATION", help="Stop by itself after this long: 60s, 2h."),
         click.option("--feeds", "feed_ids", metavar="A,B", help="Only these feeds."),
         click.option("--listen", metavar="ADDRESS:PORT", help="Of /metrics, /livez, /readyz, /health; or off."),
+        click.option("--logs", type=click.Choice([HUMAN, JSON]), help="Sentences, or a JSON line per event on stderr."),
     ):
         function = option(function)
     return function
@@ -64,6 +67,7 @@ def run(
     for_: str | None,
     commit_interval: str | None,
     listen: str | None,
+    logs: str | None,
     data: Path,
     config_path: Path | None,
 ) -> int:
@@ -72,7 +76,7 @@ def run(
     Ctrl-C or SIGTERM stop within seconds, with everything committed; Ctrl-C twice leaves at once, safely. Other
     commands read the tables meanwhile.
     """
-    config = _overridden(load(config_path), commit_interval, listen)
+    config = _overridden(load(config_path), commit_interval, listen, logs)
     feeds = polled(config, _names(feed_ids), environment=os.environ)
     return keep_tables(data, config, feeds, LIVE, _seconds(for_))
 
@@ -103,6 +107,7 @@ def demo(  # noqa: PLR0913, PLR0917 - one per option
     for_: str | None,
     commit_interval: str | None,
     listen: str | None,
+    logs: str | None,
     seed: int,
     faults: str | None,
     size: str,
@@ -114,13 +119,14 @@ def demo(  # noqa: PLR0913, PLR0917 - one per option
     Its feeds are served on this machine by a second process, at weekday-peak size: the eight of the subway, or with
     `--city full` those of the railroads, 4,000 buses, alerts and elevators, too.
     """
-    config = _overridden(load(config_path), commit_interval, listen)
+    config = _overridden(load(config_path), commit_interval, listen, logs)
     feeds = polled(config, _names(feed_ids) or list(SERVED if size == "full" else ROUTES), environment=os.environ)
     if foreign := [feed.id for feed in feeds if feed.id not in SERVED]:
         raise UsageError(f"the simulated city does not serve {', '.join(foreign)}", hint=f"it has {', '.join(SERVED)}")
     seconds = _seconds(for_)
     with city_process(seed, faults) as address:
-        click.echo(f"a simulated New York (seed {seed}) is served at {address}")
+        if config.observe.logs == HUMAN:
+            click.echo(f"a simulated New York (seed {seed}) is served at {address}")
         return keep_tables(data, config, tuple(rebased(feed, address) for feed in feeds), SIMULATED, seconds)
 
 
@@ -203,41 +209,73 @@ def stop_at_eof(stopping: Stopping) -> None:
 
 def keep_tables(data: Path, config: Config, feeds: tuple[Feed, ...], kind: str, seconds: float | None) -> int:
     """Keep tables of feeds until Ctrl-C, or so many seconds; give the exit code."""
-    clock = SystemClock()
+    clock, form = SystemClock(), config.observe.logs
+    redaction = Redaction(secrets_of(os.environ, (feed.key_env for feed in known_feeds(config).values())))
+    display = display_of(form, redaction.text)
+    log = Log(form, display.say, redaction)
+
+    def asked(said: str) -> None:
+        if form == JSON:
+            log(Event("stopping", said))
+        else:
+            click.echo(said, err=True)
+
     with (
-        asked_to_stop(STOPPING) as stopping,
+        _failure_told(log, form),
+        libraries_heard(log),
+        asked_to_stop(STOPPING, asked) as stopping,
         app.writing(data, config, clock, kinds=(kind,)) as work,
-        display() as shown,
+        display as shown,
     ):
-        shown.say(_opening(data, config, feeds, kind))
+        ids = [feed.id for feed in feeds]
+        log(Event("started", _opening(data, config, feeds, kind), data=data, feeds=ids, kind=kind, version=__version__))
         if seconds is not None:
             timer = threading.Timer(seconds, stopping.set)
             timer.daemon = True
             timer.start()
-        running = Run(work, feeds, clock, shown.say, trust_environment=kind == LIVE)
-        with _watched(running, shown):
-            _until_stopped(running, shown, stopping)
+        running = Run(work, feeds, clock, log, trust_environment=kind == LIVE)
+        with _watched(running, log, redaction):
+            _until_stopped(running, shown, log, stopping)
     return 0
 
 
 @contextmanager
-def _watched(running: Run, shown: Display) -> Iterator[None]:
+def _failure_told(log: Log, form: str) -> Iterator[None]:
+    """Let whoever collects events have the error that ends a run, too; a person is told as by every command."""
+    try:
+        yield
+    except Exception as error:
+        if form == HUMAN:
+            raise
+        if isinstance(error, ThirdRailError):
+            log(Event("failed", str(error), code=error.exit_code, hint=error.hint))
+            raise click.exceptions.Exit(error.exit_code) from error
+        text, code = f"unexpected {type(error).__name__}: {error}", ThirdRailError.exit_code
+        log(Event("failed", text, code=code, hint="please report this", exc_info=error))
+        raise click.exceptions.Exit(code) from error
+
+
+@contextmanager
+def _watched(running: Run, log: Log, redaction: Redaction) -> Iterator[None]:
     """Open the port for whoever watches, if one is wanted."""
     wanted = running.config.observe.listen
     if wanted == "off":
         yield
         return
-    with _health(running, wanted) as health:
-        shown.say(f"metrics and health at {health.url}/health")
+    with _health(running, wanted, redaction) as health:
+        log(Event("listening", f"metrics and health at {health.url}/health", url=health.url))
         yield
 
 
-def _health(running: Run, wanted: str) -> Health:
+def _health(running: Run, wanted: str, redaction: Redaction) -> Health:
     host, _, port = wanted.rpartition(":")
     page = Page(lambda: samples(running))
 
     def opened(number: int) -> Health:
-        return Health((host, number), page, lambda: not_live(running), lambda: not_ready(running))
+        def hidden(ask: Callable[[Run], dict[str, str]]) -> dict[str, str]:
+            return {name: redaction.text(why) for name, why in ask(running).items()}
+
+        return Health((host, number), page, lambda: hidden(not_live), lambda: hidden(not_ready))
 
     try:
         return opened(int(port))
@@ -247,7 +285,7 @@ def _health(running: Run, wanted: str) -> Health:
         return opened(0)  # another run has it
 
 
-def _until_stopped(running: Run, shown: Display, stopping: Stopping) -> None:
+def _until_stopped(running: Run, shown: Display, log: Log, stopping: Stopping) -> None:
     def look() -> None:
         if not not_live(running):
             notify(ALIVE, os.environ)
@@ -256,10 +294,12 @@ def _until_stopped(running: Run, shown: Display, stopping: Stopping) -> None:
     notify(READY, os.environ)
     running.until_stopped(stopping, look)
     totals = running.state.totals
-    shown.say(
+    written = sum(totals.written.values())
+    text = (
         f"stopped; {counted(totals.captures, 'capture')}, {counted(totals.decoded_rows, 'row')} in, "
-        f"{sum(totals.written.values()):,} written, all committed"
+        f"{written:,} written, all committed"
     )
+    log(Event("stopped", text, captures=totals.captures, rows_in=totals.decoded_rows, rows_written=written))
 
 
 def _opening(data: Path, config: Config, feeds: tuple[Feed, ...], kind: str) -> str:
@@ -331,12 +371,13 @@ def _seconds(text: str | None) -> float | None:
     return None if text is None else duration(text).total_seconds()
 
 
-def _overridden(config: Config, interval: str | None, listen: str | None) -> Config:
-    if listen is not None:
-        try:
-            config = msgspec.structs.replace(config, observe=msgspec.convert({"listen": listen}, ObserveConfig))
-        except msgspec.ValidationError:
-            raise UsageError(f"--listen {listen}: no address and port", hint="127.0.0.1:8001, or off") from None
+def _overridden(config: Config, interval: str | None, listen: str | None, logs: str | None) -> Config:
+    given = {name: value for name, value in (("listen", listen), ("logs", logs)) if value is not None}
+    try:
+        observe = msgspec.convert(msgspec.to_builtins(config.observe) | given, ObserveConfig)
+    except msgspec.ValidationError:
+        raise UsageError(f"--listen {listen}: no address and port", hint="127.0.0.1:8001, or off") from None
+    config = msgspec.structs.replace(config, observe=observe)
     return config if interval is None else _with_interval(config, interval)
 
 

@@ -2,7 +2,9 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from types import TracebackType
 
 import click
 
@@ -27,6 +29,7 @@ from thirdrail.cli.report import report
 from thirdrail.cli.snowflake import snowflake
 from thirdrail.cli.status import status
 from thirdrail.errors import ThirdRailError, UsageError
+from thirdrail.observe.redaction import Redaction, secrets_of
 
 INTERRUPTED = 130
 
@@ -70,7 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     0 done, 1 a result that is not well, 2 used wrongly, 130 stopped by Ctrl-C.
     """
+    sys.excepthook = _unexpected
     sys.exit(run(arguments))
+
+
+def _unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print the traceback of what nobody foresaw, without secrets."""
+    text = "".join(traceback.format_exception(kind, error, trace))
+    click.echo(Redaction(secrets_of(os.environ)).text(text), nl=False, err=True)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -110,7 +120,8 @@ def _failed(error: BaseException) -> int:
 
 
 def _say(message: str, hint: str, code: int) -> int:
-    click.echo(message, err=True)
+    hide = Redaction(secrets_of(os.environ)).text
+    click.echo(hide(message), err=True)
     if hint:
-        click.echo(f"hint: {hint}", err=True)
+        click.echo(hide(f"hint: {hint}"), err=True)
     return code

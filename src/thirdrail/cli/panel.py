@@ -1,6 +1,7 @@
 """What a person sees while `run` runs: a live panel on a terminal, plain lines elsewhere."""
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
@@ -15,6 +16,7 @@ from thirdrail.app.carrying import Carrier
 from thirdrail.app.running import Run
 from thirdrail.cli.output import console, count, counted, utc
 from thirdrail.errors import ThirdRailError
+from thirdrail.observe.logs import JSON
 from thirdrail.sources.poller import FeedState
 
 LINE_EVERY_S = 30.0
@@ -41,9 +43,26 @@ class Display(Protocol):
     ) -> None: ...
 
 
-def display() -> Display:
-    """Give the panel on a terminal, lines elsewhere."""
-    return Panel() if sys.stdout.isatty() else Lines()
+def display_of(form: str, hide: Callable[[str], str]) -> Display:
+    """Give the panel on a terminal, lines elsewhere; nothing where events go to a machine, which has the metrics."""
+    if form == JSON:
+        return Nothing()
+    return Panel(hide) if sys.stdout.isatty() else Lines()
+
+
+class Nothing:
+    """Shows nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def say(self, text: str) -> None:
+        """Do nothing."""
+
+    def look(self, run: Run) -> None:
+        """Do nothing."""
 
 
 class Lines:
@@ -82,7 +101,8 @@ class Lines:
 class Panel:
     """The feeds, the tables and the last events, redrawn in place."""
 
-    def __init__(self) -> None:
+    def __init__(self, hide: Callable[[str], str]) -> None:
+        self._hide = hide
         self._live = Live(console=console(), auto_refresh=False, transient=False)
         self._events: list[str] = []
 
@@ -100,16 +120,16 @@ class Panel:
     def look(self, run: Run) -> None:
         """Redraw."""
         events = [Text(event, style="dim") for event in self._events]
-        self._live.update(Group(*drawn(run, self._live.console.width), *events), refresh=True)
+        self._live.update(Group(*drawn(run, self._live.console.width, self._hide), *events), refresh=True)
 
 
-def drawn(run: Run, width: int) -> list[RenderableType]:
+def drawn(run: Run, width: int, hide: Callable[[str], str]) -> list[RenderableType]:
     """Give the panel's parts: the feeds, and a run in a line."""
     parts: list[RenderableType] = [_feeds(run, width), Text(""), Text(summary(run))]
     parts += [Text(beside(run, carrier)) for carrier in run.carriers[1:]]
     for carrier in run.carriers:
         if carrier.state.trouble:
-            parts.append(Text(f"trouble with {carrier.name}: {carrier.state.trouble}", style="red"))
+            parts.append(Text(hide(f"trouble with {carrier.name}: {carrier.state.trouble}"), style="red"))
     return parts
 
 

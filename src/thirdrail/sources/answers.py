@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from thirdrail.model.feeds import GTFS_REALTIME, SIRI_FLAT, SIRI_JSON, Feed
 from thirdrail.model.records import Poll
+from thirdrail.observe.redaction import Redaction
 
 OK = "ok"
 BAD_BODY = "bad_body"
@@ -16,6 +17,7 @@ HTTP_ERROR = "http_error"
 NETWORK_ERROR = "network_error"
 DETAIL_LIMIT = 300
 _SHOWN = 80
+_LOOKED_INTO = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +47,7 @@ class Failure:
 
 def judged(feed: Feed, answer: Answer, *, attempt: int, key: str = "") -> tuple[Poll, bytes | None]:
     """Give the poll and the body that the log keeps; the key is in neither."""
-    failure = answer.failure or _failure(feed, answer)
+    failure = answer.failure or _failure(feed, answer, key)
     has_no_use = failure is not None and failure.outcome != BAD_BODY
     body = None if has_no_use else (answer.body or None)
     poll = Poll(
@@ -68,22 +70,22 @@ def judged(feed: Feed, answer: Answer, *, attempt: int, key: str = "") -> tuple[
 
 
 def redacted(text: str, key: str) -> str:
-    """Give the text without the key."""
-    return text.replace(key, "***") if key else text
+    """Give the text without the key, however it is spelt."""
+    return Redaction((key,)).known(text)
 
 
-def _failure(feed: Feed, answer: Answer) -> Failure | None:
+def _failure(feed: Feed, answer: Answer, key: str) -> Failure | None:
     body = answer.body or b""
     if answer.status != HTTPStatus.OK:
-        return _status_failure(feed, answer.status, body)
+        return _status_failure(feed, answer.status, body, key)
     if not body:
         return Failure(BAD_BODY, "Empty", "status 200 with an empty body")
     named = text_kind(body)
     if feed.format == GTFS_REALTIME and named is not None:
-        return Failure(BAD_BODY, named, f"status 200, but the body is {named}: {_start(body)}")
+        return Failure(BAD_BODY, named, f"status 200, but the body is {named}: {_start(body, key)}")
     if feed.format not in (GTFS_REALTIME, SIRI_FLAT) and named != "JSON":
         kind = named or "neither JSON nor XML"
-        return Failure(BAD_BODY, named or "NotJson", f"status 200, but the body is {kind}: {_start(body)}")
+        return Failure(BAD_BODY, named or "NotJson", f"status 200, but the body is {kind}: {_start(body, key)}")
     return None
 
 
@@ -100,8 +102,8 @@ def text_kind(body: bytes) -> str | None:
     return {b"<": "XML", b"{": "JSON", b"[": "JSON"}.get(start[:1])
 
 
-def _status_failure(feed: Feed, status: int | None, body: bytes) -> Failure:
-    name = f"Http{status}"
+def _status_failure(feed: Feed, status: int | None, body: bytes, key: str) -> Failure:
+    name, start = f"Http{status}", _start(body, key)
     if status == HTTPStatus.FORBIDDEN and b"Missing Authentication Token" in body:
         return Failure(
             HTTP_ERROR, "WrongPath", "status 403: no feed at this path (%2F must not become a slash); no key"
@@ -110,13 +112,14 @@ def _status_failure(feed: Feed, status: int | None, body: bytes) -> Failure:
         return Failure(
             HTTP_ERROR,
             "Throttled",
-            f"status 417: asked too often for this key; asked less often now. {_start(body)}".rstrip(),
+            f"status 417: asked too often for this key; asked less often now. {start}".rstrip(),
         )
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         wanted = f"; set {feed.key_env} to a valid key" if feed.key_env else ""
-        return Failure(HTTP_ERROR, name, f"status {status}: refused{wanted}. {_start(body)}".rstrip())
-    return Failure(HTTP_ERROR, name, f"status {status}: {_start(body)}".rstrip(": "))
+        return Failure(HTTP_ERROR, name, f"status {status}: refused{wanted}. {start}".rstrip())
+    return Failure(HTTP_ERROR, name, f"status {status}: {start}".rstrip(": "))
 
 
-def _start(body: bytes) -> str:
-    return " ".join(body[:_SHOWN].decode("utf-8", "replace").split())
+def _start(body: bytes, key: str) -> str:
+    """Give how a body begins; the key is hidden before anything is cut off, or its first half would stay."""
+    return " ".join(redacted(body[:_LOOKED_INTO].decode("utf-8", "replace"), key)[:_SHOWN].split())

@@ -22,6 +22,7 @@ from thirdrail.errors import LogError
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import CaptureLog, Clock
 from thirdrail.model.records import Offset, Poll
+from thirdrail.observe.logs import Event, Say
 from thirdrail.sources.answers import NETWORK_ERROR, OK, Answer, judged
 from thirdrail.sources.http import Fetcher
 from thirdrail.sources.timing import WHOLE_FLEET_S, Turns, wait_seconds
@@ -34,7 +35,6 @@ _APPEND_AGAIN_S = (0.5, 1.0, 2.0, 5.0)
 _STOP_WITHIN_S = 5.0
 _SAID_AGAIN_S = 300.0
 
-Say = Callable[[str], None]
 Paused = Callable[[], str | None]
 """Gives the reason why nothing may be taken in just now; None when it may."""
 
@@ -152,7 +152,8 @@ class Poller:
             pass
         except BaseException as error:  # noqa: BLE001 - a thread's top: told to the main thread
             self.failure = error
-            self._say(f"the poller has failed: {type(error).__name__}: {error}")
+            reason = f"{type(error).__name__}: {error}"
+            self._say(Event("poller_failed", f"the poller has failed: {reason}", reason=reason, exc_info=error))
 
     async def _main(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
@@ -171,7 +172,7 @@ class Poller:
         while not self._stopping.is_set():
             self.pause = self._paused()
             if self.pause is not None:
-                self._say_now_and_then(f"polling pauses: {self.pause}")
+                self._say_now_and_then(Event("polling_paused", f"polling pauses: {self.pause}", reason=self.pause))
                 self._expect(state, _PAUSE_S)
                 await asyncio.sleep(_PAUSE_S)
                 continue
@@ -230,22 +231,30 @@ class Poller:
         if state.failures_in_a_row:
             self._say_failure(state)
         elif before > 1:
-            self._say(f"{state.feed.id}: answers again after {before} failed polls")
+            text = f"{state.feed.id}: answers again after {before} failed polls"
+            self._say(Event("feed_recovered", text, feed=state.feed.id, failures=before))
         self._judge_clock(answer)
 
     def _say_failure(self, state: FeedState) -> None:
         states = self.states.values()
         if all(each.polls and each.outcome == NETWORK_ERROR and not each.bodies for each in states):
-            self._say_now_and_then(
+            text = (
                 f"no feed can be reached: {state.detail}; polling goes on quietly. "
-                "To see it work without a network: thirdrail demo",
-                topic="nothing reached",
+                "To see it work without a network: thirdrail demo"
             )
+            self._say_now_and_then(Event("no_feed_reached", text, reason=state.detail), topic="nothing reached")
         elif state.outcome != NETWORK_ERROR or (state.failures_in_a_row > 1 and any(each.bodies for each in states)):
             # One failure of the network is the weather of the internet; two in a row are told.
-            self._say_now_and_then(
-                f"{state.feed.id}: {state.outcome}: {state.detail}", topic=f"{state.feed.id} {state.outcome}"
+            event = Event(
+                "feed_failed",
+                f"{state.feed.id}: {state.outcome}: {state.detail}",
+                feed=state.feed.id,
+                outcome=state.outcome,
+                status=state.http_status,
+                failures=state.failures_in_a_row,
+                reason=state.detail,
             )
+            self._say_now_and_then(event, topic=f"{state.feed.id} {state.outcome}")
 
     def _judge_clock(self, answer: Answer) -> None:
         if answer.date_us is None:
@@ -253,11 +262,11 @@ class Poller:
         self.clock_offset_s = (answer.received_at - answer.date_us) / 1e6
         if abs(answer.received_at - answer.date_us) > CLOCK_OFF_US:
             ahead = "ahead of" if self.clock_offset_s > 0 else "behind"
-            self._say_now_and_then(
+            text = (
                 f"this machine's clock is {abs(self.clock_offset_s):,.0f} s {ahead} the feeds' servers; "
-                "ages and freshness are wrong by as much",
-                topic="clock",
+                "ages and freshness are wrong by as much"
             )
+            self._say_now_and_then(Event("clock_off", text, seconds=self.clock_offset_s), topic="clock")
 
     def _note_refused(self, is_refused: bool) -> None:  # noqa: FBT001 - a setter
         """Note whether the disk refuses polls; once it takes them again, everybody waits from there on."""
@@ -265,13 +274,14 @@ class Poller:
             self._expect_all(self._answers_within_s)
         self._is_refused = is_refused
 
-    def _say_now_and_then(self, text: str, topic: str = "") -> None:
+    def _say_now_and_then(self, event: Event, topic: str = "") -> None:
         """Say something at most every five minutes."""
         now = self._clock.monotonic()
         self._said = {said: at for said, at in self._said.items() if now - at < _SAID_AGAIN_S}
-        if (topic or text) not in self._said:
-            self._said[topic or text] = now
-            self._say(text)
+        topic = topic or event.text
+        if topic not in self._said:
+            self._said[topic] = now
+            self._say(event)
 
 
 class _Appender:
@@ -335,9 +345,11 @@ class _Appender:
                 offsets = self._log.append(self._partition, records)
             except LogError as error:
                 self._note_refused(True)
-                self._say(f"{error}; tried again until it can be kept")
+                text = f"{error}; tried again until it can be kept"
+                self._say(Event("append_failed", text, reason=str(error)))
                 if self._stopping.wait(_APPEND_AGAIN_S[min(tries, len(_APPEND_AGAIN_S) - 1)]):
-                    self._say(f"stopped with {len(records)} polls that the disk did not take: {error}")
+                    text = f"stopped with {len(records)} polls that the disk did not take: {error}"
+                    self._say(Event("polls_lost", text, polls=len(records), reason=str(error)))
                     return []
                 tries += 1
             else:
