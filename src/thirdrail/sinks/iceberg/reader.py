@@ -19,7 +19,7 @@ from pyiceberg.types import LongType, StringType
 from thirdrail.errors import TableUnreadable
 from thirdrail.model.tables import NAMESPACE, Column, Table
 from thirdrail.sinks.iceberg.files import is_local, local_path
-from thirdrail.sinks.iceberg.positions import KEPT_FROM, Positions, columns_since, current_positions
+from thirdrail.sinks.iceberg.positions import KEPT_FROM, Positions, begun_positions, columns_since, current_positions
 
 _WIDENING = pl.ScanCastOptions(integer_cast="upcast", float_cast="upcast", missing_struct_fields="raise")
 
@@ -41,6 +41,8 @@ class PinnedTable:
     """The instant (µs UTC) from which on rows are kept; None for all."""
     since: Mapping[str, Positions]
     """Column → the positions at which it came; rows below have no value for it. Columns of the first day are not in."""
+    begun: Positions
+    """Where the table began in each log: no row lies below. One that is not in began with the log."""
 
     @property
     def rows(self) -> int:
@@ -211,4 +213,5 @@ def pin_loaded(found: IcebergTable, table: Table, *, entries_of: EntriesOf = _en
         field_ids={field.name: field.field_id for field in found.schema().fields},
         kept_from=None if day is None else int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1_000_000,
         since=columns_since(properties),
+        begun=begun_positions(properties),
     )
