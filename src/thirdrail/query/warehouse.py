@@ -9,15 +9,17 @@ from contextlib import suppress
 
 import duckdb
 import pyarrow as pa
+import pyarrow.dataset as ds
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.manifest import DataFile
 
 from thirdrail.errors import NoDataYet, QueryError
-from thirdrail.model.tables import COMMITS, FEED_MESSAGES, TABLES
+from thirdrail.model.tables import BY_NAME, COMMITS, FEED_MESSAGES, TABLES
+from thirdrail.query.days import days_asked
 from thirdrail.query.views import MACROS, NEWEST, Needed, needed
 from thirdrail.schedule.stations import NAMES, subway_table
-from thirdrail.sinks.iceberg.reader import PinnedTable, pin
+from thirdrail.sinks.iceberg.reader import Days, PinnedTable, pin
 
 _VANISHED = (duckdb.InvalidInputException, FileNotFoundError)
 """What a reader hears of a data file or manifest that another program has deleted: Arrow tells DuckDB, and DuckDB us."""
@@ -71,7 +73,7 @@ class Warehouse:
         pictures alone, by the captures that make up those pictures.
         """
         need = needed(query)
-        pinned = self._pin(need.tables)
+        pinned = self._pin(need.tables, _days(query, need))
         files = {name: list(table.files) for name, table in pinned.items()}
         if need.moments:
             self._prune(files, pinned, need)
@@ -79,7 +81,7 @@ class Warehouse:
         for name in NAMES:
             connection.register(f"_{name}", subway_table(name))
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name}")
-        newest = _newest(pinned[FEED_MESSAGES.name])
+        newest = _newest(pinned[FEED_MESSAGES.name]) if need.macros else ""
         for macro in need.macros:
             connection.execute(macro.replace(NEWEST, newest))
         for view in need.views:
@@ -87,11 +89,11 @@ class Warehouse:
         _lock(connection)
         return connection
 
-    def _pin(self, names: frozenset[str]) -> dict[str, PinnedTable]:
+    def _pin(self, names: frozenset[str], days: Days | None) -> dict[str, PinnedTable]:
         """Pin ``feed_messages`` first: the others are then at least as far."""
         wanted = (FEED_MESSAGES, *(each for each in TABLES if each is not FEED_MESSAGES and each.name in names))
         try:
-            found = {table.name: pin(self._catalog, table) for table in wanted}
+            found = {table.name: pin(self._catalog, table, days=days) for table in wanted}
         except NoSuchTableError as error:
             raise NoDataYet("there are no tables yet", hint="thirdrail replay PATH --feed ID") from error
         if COMMITS.name in names:
@@ -115,6 +117,18 @@ class Warehouse:
         for name, table in pinned.items():
             if name not in need.whole and table is not messages:
                 files[name] = [file for file in files[name] if _meets(table, file, spans)]
+
+
+def _days(query: str | None, need: Needed) -> Days | None:
+    """Give the days that a query asks for, where it names a time and no picture; else None."""
+    if query is None or "fetched_at" not in query.lower() or need.macros or need.views or COMMITS.name in need.tables:
+        return None
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("SET TimeZone='UTC'")
+        for name in need.tables:
+            connection.register(name, ds.dataset(BY_NAME[name].arrow_schema.empty_table()))
+        _lock(connection)
+        return days_asked(connection, query)
 
 
 def _meets(table: PinnedTable, file: DataFile, spans: list[tuple[int, int]]) -> bool:

@@ -12,9 +12,10 @@ from pyarrow.fs import FileSystem, LocalFileSystem
 from pyiceberg.catalog import Catalog
 from pyiceberg.conversions import from_bytes
 from pyiceberg.io.pyarrow import PyArrowFileIO
-from pyiceberg.manifest import DataFile, DataFileContent, ManifestEntry, ManifestFile
+from pyiceberg.manifest import DataFile, DataFileContent, ManifestContent, ManifestEntry, ManifestFile
 from pyiceberg.table import Table as IcebergTable
-from pyiceberg.types import LongType, StringType
+from pyiceberg.transforms import DayTransform
+from pyiceberg.types import DateType, LongType, StringType
 
 from thirdrail.errors import TableUnreadable
 from thirdrail.model.tables import NAMESPACE, Column, Table
@@ -176,6 +177,9 @@ def _bound(bounds: dict[int, bytes] | None, field_id: int) -> int | None:
     return None if value is None else int(from_bytes(LongType(), value))
 
 
+Days = tuple[int, int]
+"""The first and the last UTC day wanted, as Iceberg counts them: from 1970-01-01."""
+
 EntriesOf = Callable[[IcebergTable, ManifestFile], list[ManifestEntry]]
 
 
@@ -183,21 +187,35 @@ def _entries(table: IcebergTable, manifest: ManifestFile) -> list[ManifestEntry]
     return manifest.fetch_manifest_entry(table.io, discard_deleted=True)
 
 
-def pin(catalog: Catalog, table: Table, namespace: str = NAMESPACE, *, entries_of: EntriesOf = _entries) -> PinnedTable:
-    """Give the table's current snapshot.
+def pin(
+    catalog: Catalog,
+    table: Table,
+    namespace: str = NAMESPACE,
+    *,
+    entries_of: EntriesOf = _entries,
+    days: Days | None = None,
+) -> PinnedTable:
+    """Give the table's current snapshot; with ``days``, without files of manifests that hold none of them.
 
     Raises:
         NoSuchTableError: PyIceberg's; the caller knows which tables there are.
     """
-    return pin_loaded(catalog.load_table((namespace, table.name)), table, entries_of=entries_of)
+    return pin_loaded(catalog.load_table((namespace, table.name)), table, entries_of=entries_of, days=days)
 
 
-def pin_loaded(found: IcebergTable, table: Table, *, entries_of: EntriesOf = _entries) -> PinnedTable:
+def pin_loaded(
+    found: IcebergTable, table: Table, *, entries_of: EntriesOf = _entries, days: Days | None = None
+) -> PinnedTable:
     """Give the current snapshot of a table that is loaded already."""
     snapshot = found.metadata.current_snapshot()
+    positions = current_positions(found.metadata)
+    if not positions:
+        days = None  # another program's, whose rows count by being there
     named: list[DataFile] = []
     if snapshot is not None:
         for manifest in snapshot.manifests(found.io):
+            if days is not None and not _may_hold(found, table, manifest, days):
+                continue
             named += [entry.data_file for entry in entries_of(found, manifest)]
     properties = found.metadata.properties
     files = tuple(file for file in named if file.content is DataFileContent.DATA)
@@ -206,7 +224,7 @@ def pin_loaded(found: IcebergTable, table: Table, *, entries_of: EntriesOf = _en
         table,
         snapshot_id=None if snapshot is None else snapshot.snapshot_id,
         snapshots=len(found.metadata.snapshots),
-        positions=current_positions(found.metadata),
+        positions=positions,
         files=files,
         source=found,
         deletes=len(named) - len(files),
@@ -215,3 +233,18 @@ def pin_loaded(found: IcebergTable, table: Table, *, entries_of: EntriesOf = _en
         since=columns_since(properties),
         begun=begun_positions(properties),
     )
+
+
+def _may_hold(found: IcebergTable, table: Table, manifest: ManifestFile, days: Days) -> bool:
+    """Whether a manifest can name files of some days, by the range of its partitions; another engine's always can."""
+    fields = found.specs()[manifest.partition_spec_id].fields
+    is_by_day = [(each.source_id, each.transform) for each in fields] == [
+        (found.schema().find_field(table.day).field_id, DayTransform())
+    ]
+    if manifest.content != ManifestContent.DATA or not is_by_day or not manifest.partitions:
+        return True
+    low, high = manifest.partitions[0].lower_bound, manifest.partitions[0].upper_bound
+    if low is None or high is None:
+        return True
+    first, last = days
+    return int(from_bytes(DateType(), low)) <= last and int(from_bytes(DateType(), high)) >= first
