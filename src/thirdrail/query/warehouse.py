@@ -73,11 +73,12 @@ class Warehouse:
         pictures alone, by the captures that make up those pictures.
         """
         need = needed(query)
-        pinned = self._pin(need.tables, _days(query, need))
+        connection = _locked()
+        pinned = self._pin(need.tables, _days(connection, query, need))
         files = {name: list(table.files) for name, table in pinned.items()}
         if need.moments:
             self._prune(files, pinned, need)
-        connection = _opened(pinned, files)
+        _show(connection, pinned, files)
         for name in NAMES:
             connection.register(f"_{name}", subway_table(name))
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name}")
@@ -86,7 +87,6 @@ class Warehouse:
             connection.execute(macro.replace(NEWEST, newest))
         for view in need.views:
             connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
-        _lock(connection)
         return connection
 
     def _pin(self, names: frozenset[str], days: Days | None) -> dict[str, PinnedTable]:
@@ -104,9 +104,9 @@ class Warehouse:
     def _prune(self, files: dict[str, list[DataFile]], pinned: dict[str, PinnedTable], need: Needed) -> None:
         """Leave out files of other captures than those that make up the pictures."""
         messages = pinned[FEED_MESSAGES.name]
-        connection = _opened({FEED_MESSAGES.name: messages}, {FEED_MESSAGES.name: list(messages.files)})
+        connection = _locked()
+        _show(connection, {FEED_MESSAGES.name: messages}, {FEED_MESSAGES.name: list(messages.files)})
         connection.execute(MACROS["pictures_at"].replace(NEWEST, _newest(messages)))
-        _lock(connection)
         spans: list[tuple[int, int]] = []
         try:
             for moment in need.moments:
@@ -119,16 +119,16 @@ class Warehouse:
                 files[name] = [file for file in files[name] if _meets(table, file, spans)]
 
 
-def _days(query: str | None, need: Needed) -> Days | None:
+def _days(connection: duckdb.DuckDBPyConnection, query: str | None, need: Needed) -> Days | None:
     """Give the days that a query asks for, where it names a time and no picture; else None."""
     if query is None or "fetched_at" not in query.lower() or need.macros or need.views or COMMITS.name in need.tables:
         return None
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("SET TimeZone='UTC'")
-        for name in need.tables:
-            connection.register(name, ds.dataset(BY_NAME[name].arrow_schema.empty_table()))
-        _lock(connection)
-        return days_asked(connection, query)
+    for name in need.tables:
+        connection.register(name, ds.dataset(BY_NAME[name].arrow_schema.empty_table()))
+    days = days_asked(connection, query)
+    for name in need.tables:
+        connection.unregister(name)
+    return days
 
 
 def _meets(table: PinnedTable, file: DataFile, spans: list[tuple[int, int]]) -> bool:
@@ -159,10 +159,10 @@ def _common_position(messages: PinnedTable) -> str:
     return f"CASE capture_log {limits} ELSE 0 END"
 
 
-def _opened(pinned: Mapping[str, PinnedTable], files: Mapping[str, Sequence[DataFile]]) -> duckdb.DuckDBPyConnection:
-    """Give a connection with a view of each table's files, the rows above the common position left out."""
-    connection = duckdb.connect(":memory:")
-    connection.execute("SET TimeZone='UTC'")
+def _show(
+    connection: duckdb.DuckDBPyConnection, pinned: Mapping[str, PinnedTable], files: Mapping[str, Sequence[DataFile]]
+) -> None:
+    """Give a connection a view of each table's files, the rows above the common position left out."""
     limit = _common_position(pinned[FEED_MESSAGES.name])
     for name, table in pinned.items():
         is_restorable = "restored_by_offset" in table.table.names()
@@ -170,15 +170,17 @@ def _opened(pinned: Mapping[str, PinnedTable], files: Mapping[str, Sequence[Data
         connection.register(f"_{name}", table.whole() if table.deletes else table.dataset(files[name]))
         common = f"{record} < {limit}" if table.table is not COMMITS else "true"
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name} WHERE {common}")
-    return connection
 
 
-def _lock(connection: duckdb.DuckDBPyConnection) -> None:
-    """Leave a connection what is registered alone: no file, no network, no spilling, and no way back."""
+def _locked() -> duckdb.DuckDBPyConnection:
+    """Give a connection that has what is registered with it alone: no file, no network, no spilling, and no way back."""
+    connection = duckdb.connect(":memory:")
+    connection.execute("SET TimeZone='UTC'")
     # The folder for spilling stays open to reading and writing, whatever else is closed.
     connection.execute("SET temp_directory=''")
     connection.execute("SET enable_external_access=false")
     connection.execute("SET lock_configuration=true")
+    return connection
 
 
 def _quoted(text: str) -> str:

@@ -195,7 +195,7 @@ def pin(
     entries_of: EntriesOf = _entries,
     days: Days | None = None,
 ) -> PinnedTable:
-    """Give the table's current snapshot; with ``days``, without files of manifests that hold none of them.
+    """Give the table's current snapshot; with ``days``, its files of those days alone.
 
     Raises:
         NoSuchTableError: PyIceberg's; the caller knows which tables there are.
@@ -214,9 +214,11 @@ def pin_loaded(
     named: list[DataFile] = []
     if snapshot is not None:
         for manifest in snapshot.manifests(found.io):
-            if days is not None and not _may_hold(found, table, manifest, days):
-                continue
-            named += [entry.data_file for entry in entries_of(found, manifest)]
+            if days is None or not _is_by_day(found, table, manifest):
+                named += [entry.data_file for entry in entries_of(found, manifest)]
+            elif _meets(manifest, days):
+                files_of_days = (entry.data_file for entry in entries_of(found, manifest))
+                named += [file for file in files_of_days if days[0] <= int(file.partition[0]) <= days[1]]
     properties = found.metadata.properties
     files = tuple(file for file in named if file.content is DataFileContent.DATA)
     day = properties.get(KEPT_FROM)
@@ -235,16 +237,18 @@ def pin_loaded(
     )
 
 
-def _may_hold(found: IcebergTable, table: Table, manifest: ManifestFile, days: Days) -> bool:
-    """Whether a manifest can name files of some days, by the range of its partitions; another engine's always can."""
+def _is_by_day(found: IcebergTable, table: Table, manifest: ManifestFile) -> bool:
+    """Whether a manifest's data files lie apart by UTC day as ours do; another engine's may not."""
     fields = found.specs()[manifest.partition_spec_id].fields
-    is_by_day = [(each.source_id, each.transform) for each in fields] == [
-        (found.schema().find_field(table.day).field_id, DayTransform())
-    ]
-    if manifest.content != ManifestContent.DATA or not is_by_day or not manifest.partitions:
+    day = found.schema().find_field(table.day).field_id
+    is_ours = [(each.source_id, each.transform) for each in fields] == [(day, DayTransform())]
+    return manifest.content == ManifestContent.DATA and is_ours
+
+
+def _meets(manifest: ManifestFile, days: Days) -> bool:
+    """Whether a manifest can name files of some days, by the range of its partitions."""
+    (field,) = manifest.partitions or (None,)
+    if field is None or field.lower_bound is None or field.upper_bound is None:
         return True
-    low, high = manifest.partitions[0].lower_bound, manifest.partitions[0].upper_bound
-    if low is None or high is None:
-        return True
-    first, last = days
-    return int(from_bytes(DateType(), low)) <= last and int(from_bytes(DateType(), high)) >= first
+    low, high = (int(from_bytes(DateType(), bound)) for bound in (field.lower_bound, field.upper_bound))
+    return low <= days[1] and high >= days[0]
