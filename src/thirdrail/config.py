@@ -93,6 +93,24 @@ class MaintenanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
             "and no commit takes a day",
         ),
     ] = 24.0
+    snapshots: Annotated[
+        int,
+        Meta(
+            ge=50,
+            le=500,
+            description="snapshots of a table that are kept at most; a commit's time grows with them (0.1 s at 50, "
+            "0.5 s at 500), and fewer would go before `commits` has been told of them",
+        ),
+    ] = 50
+    snapshot_hours: Annotated[
+        float,
+        Meta(
+            ge=1,
+            description="hours that a snapshot is kept once a newer one took its place, counted back from the table's "
+            "last commit; an old one holds merged files on the disk; a day lets whoever reads by snapshot see "
+            "yesterday where a table is quiet, an hour is what a slow reader needs",
+        ),
+    ] = 24.0
 
 
 class CatalogConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -237,6 +255,18 @@ class TableConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         Annotated[int, Meta(ge=1)] | None,
         Meta(description="whole UTC days with rows that are kept; older ones are dropped; all by default"),
     ] = None
+    snapshots: Annotated[
+        Annotated[int, Meta(ge=50, le=500)] | None, Meta(description="as maintenance.snapshots, of this table")
+    ] = None
+    snapshot_hours: Annotated[
+        Annotated[float, Meta(ge=1)] | None, Meta(description="as maintenance.snapshot_hours, of this table")
+    ] = None
+    replaced_minutes: Annotated[
+        Annotated[float, Meta(ge=0)] | None, Meta(description="as maintenance.replaced_minutes, of this table")
+    ] = None
+    orphan_hours: Annotated[
+        Annotated[float, Meta(ge=1)] | None, Meta(description="as maintenance.orphan_hours, of this table")
+    ] = None
 
 
 class FeedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -304,7 +334,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Meta(
             description="by table: `keep_days`, how many whole UTC days with rows are kept (the newest; days without "
             "rows do not count, so that a clock gone wrong drops nothing); all are kept by default, since only you "
-            "know what you need of the 2.7 TB that a year of New York is about"
+            "know what you need of the 2.7 TB that a year of New York is about. Also `snapshots`, `snapshot_hours`, "
+            "`replaced_minutes` and `orphan_hours`, where a table is to differ from `maintenance`: more snapshots for "
+            "one that a tool reads snapshot by snapshot, more minutes for one whose queries take long"
         ),
     ] = {}
     feeds: Annotated[

@@ -22,11 +22,11 @@ from thirdrail.app.caring import care_for
 from thirdrail.config import MaintenanceConfig
 from thirdrail.errors import BackupDamaged, BackupFailed, DataFolderError, DataFolderMoved
 from thirdrail.model.tables import ALL_TABLES, TABLES
-from thirdrail.sinks.iceberg import commit, housekeeping
+from thirdrail.sinks.iceberg import housekeeping
 from thirdrail.sinks.iceberg.catalog import LocalCatalog, open_catalog
 from thirdrail.sinks.iceberg.reader import pin
 
-HASTY = msgspec.structs.replace(CONFIG, maintenance=MaintenanceConfig(replaced_minutes=0.0))
+HASTY = msgspec.structs.replace(CONFIG, maintenance=MaintenanceConfig(replaced_minutes=0.0, snapshots=3))
 """Merged files go at the next look, so that what a snapshot named a moment ago may be gone."""
 
 
@@ -79,10 +79,7 @@ def busy(folder: Path, begin: int) -> Iterator[Callable[[], int]]:
 
 
 @pytest.mark.timeout(300)
-def test_a_backup_beside_a_writer_and_care_is_whole_and_goes_on_elsewhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(commit, "KEPT_SNAPSHOTS", 3)
+def test_a_backup_beside_a_writer_and_care_is_whole_and_goes_on_elsewhere(tmp_path: Path) -> None:
     old, new = tmp_path / "data", tmp_path / "else where" / "data"
     take_in(old, 0, 12)
     with busy(old, 12) as taken:
@@ -134,7 +131,6 @@ def test_a_file_that_goes_before_it_is_copied_makes_a_second_round(
         return found
 
     monkeypatch.setattr(backup_module._Copy, "_tables", tables)
-    monkeypatch.setattr(commit, "KEPT_SNAPSHOTS", 3)
     made = backup(app.DataFolder.existing(taken_in), tmp_path / "copy")
     assert made.rounds == 2
     there = {str(path.relative_to(tmp_path / "copy" / DATA)) for path in (tmp_path / "copy" / DATA).rglob("*.*")}

@@ -1,6 +1,7 @@
 """`tables --detail`, `maintain`, `rebuild`, `catalog serve`, `dbt sources`: what they print, and how they end."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from tests.cli.conftest import Command
 from tests.maintenance.test_relocate import take_in
 from thirdrail.model.tables import ALL_TABLES
+from thirdrail.sinks.iceberg.catalog import open_catalog
 
 
 def test_detail_says_how_each_table_lies_and_what_maintain_would_do(thirdrail: Command, tmp_path: Path) -> None:
@@ -47,6 +49,37 @@ def test_rebuild_of_nothing_is_said(thirdrail: Command, filled: Path) -> None:
     assert said.err.startswith("error: the capture log holds nothing of that time")
     assert thirdrail("rebuild", "--table", "stops").code == 2
     assert thirdrail("rebuild").code == 2
+
+
+def test_backfill_of_a_table_that_came_later_says_what_it_would_do_and_what_it_did(
+    thirdrail: Command, filled: Path
+) -> None:
+    table = ("--table", "trip_updates")
+    said = thirdrail("backfill", *table)
+    assert (said.code, said.out) == (
+        0,
+        "trip_updates: nothing to fill, the table began no later than the captures that are asked for\n",
+    )
+    open_catalog(filled, create=False).drop_table("mta.trip_updates")
+    assert thirdrail("backfill", *table).code == 2, "there is none until a version that knows it has run"
+    take_in(filled, 100, 103)
+    facts = json.loads(thirdrail("backfill", *table, "--dry-run", "--json").out)
+    assert (facts["rows"], facts["start"]) == (None, 0)
+    said = thirdrail("backfill", *table, "--dry-run").out
+    offsets = f"{facts['captures']} captures (offsets 0 to {facts['end'] - 1})"
+    assert said == f"trip_updates: {offsets} to be filled in\nnothing was done: --dry-run\n"
+    assert thirdrail("audit").code == 0
+    said = thirdrail("backfill", *table).out
+    assert re.fullmatch(rf"trip_updates: [1-9][0-9,]* rows from {re.escape(offsets)}\n", said)
+    assert thirdrail("audit").code == 0
+    assert json.loads(thirdrail("backfill", *table, "--json").out)["captures"] == 0
+
+
+def test_what_captures_do_not_fill_is_not_made_of_them(thirdrail: Command, filled: Path) -> None:
+    for command in ("rebuild", "backfill"):
+        said = thirdrail(command, "--table", "commits")
+        assert said.code == 2
+        assert said.err.startswith("error: commits is not made of captures: they hold none of its rows\n")
 
 
 def test_serve_prints_its_address_and_ends_with_a_signal(filled: Path) -> None:

@@ -23,16 +23,26 @@ from thirdrail.sinks.iceberg.chronicle import note_commits
 from thirdrail.sinks.iceberg.files import local_path
 
 LETS_GO_EVERY = 6
-"""Rounds between two looks for files that nothing names: each reads all that fifty snapshots name."""
+"""Rounds between two looks for files that nothing names: each reads all that every snapshot names."""
 
 _MINUTE_US = 60_000_000
 
 
 def policy(config: Config, table: Table) -> Policy:
     """Give the policy of a table."""
-    own = config.tables.get(table.name, TableConfig())
-    minutes, hours = config.maintenance.replaced_minutes, config.maintenance.orphan_hours
-    return Policy(int(minutes * _MINUTE_US), int(hours * HOUR_US), own.keep_days)
+    own, all_tables = config.tables.get(table.name, TableConfig()), config.maintenance
+
+    return Policy(
+        replaced_us=int(_said(own.replaced_minutes, all_tables.replaced_minutes) * _MINUTE_US),
+        orphans_us=int(_said(own.orphan_hours, all_tables.orphan_hours) * HOUR_US),
+        keep_days=own.keep_days,
+        snapshots=int(_said(own.snapshots, all_tables.snapshots)),
+        snapshots_us=int(_said(own.snapshot_hours, all_tables.snapshot_hours) * HOUR_US),
+    )
+
+
+def _said(of_table: float | None, of_all: float) -> float:
+    return of_all if of_table is None else of_table
 
 
 def care_for(
@@ -51,9 +61,11 @@ def care_for(
         NoDataYet: there are no tables.
     """
     catalog = open_catalog(folder.path, create=False)
+    are_noted = dry_run
     if not dry_run:
         with suppress(NoSuchTableError, CommitConflict, CatalogUnavailable):  # merges let go of snapshots
             note_commits(catalog, NAMESPACE, clock)
+            are_noted = True
     for table in tables:
         if is_stopped():
             return
@@ -64,6 +76,7 @@ def care_for(
             clock,
             dry_run=dry_run,
             lets_go=lets_go,
+            expires=are_noted,
             is_stopped=is_stopped,
         )
 

@@ -1,7 +1,9 @@
-"""A table's rows of some time, made anew from the capture log."""
+"""A table's rows of some time, made anew from the capture log, or made for the first time."""
+
+from dataclasses import dataclass
 
 from thirdrail.app.data_folder import DataFolder
-from thirdrail.app.looking import Progress
+from thirdrail.app.looking import Progress, pinned
 from thirdrail.app.writing import PIPELINE_VERSION
 from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.errors import CapturesGone
@@ -31,6 +33,54 @@ def rebuild(
         return work.run(span, PIPELINE_VERSION, progress), oldest
     finally:
         log.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Backfilled:
+    """What was filled, or would be: offsets, captures, rows (None in a dry run); the log's first and oldest."""
+
+    table: str
+    start: int
+    end: int
+    captures: int
+    rows: int | None
+    log_first: int
+    oldest_capture: int | None
+
+
+def backfill(
+    folder: DataFolder, table: Table, since: int | None, clock: Clock, progress: Progress, *, dry_run: bool = False
+) -> Backfilled:
+    """Make the rows of captures before a table began, back to those fetched at a time (µs UTC; None: all in the log).
+
+    Works beside a run. Killed at any time, the same call goes on.
+
+    Raises:
+        NoDataYet: the table does not exist.
+        CapturesGone: the log holds nothing since that time.
+    """
+    log = Spool.open(folder.spool, clock, writable=False)
+    try:
+        span, oldest = _span(log, since, None)
+        first = log.first(PARTITION)
+        begun = pinned(folder, table).begun.get((log.log_id, PARTITION), first)
+        wanted = Span(span.start, max(begun, span.start))
+        captures = _captures(log, wanted)
+        if dry_run or not captures:
+            return Backfilled(table.name, *wanted, captures, None if dry_run else 0, first, oldest)
+        catalog = open_catalog(folder.path, create=False)
+        done = Rebuild(log, PARTITION, catalog, table, clock).run(wanted, PIPELINE_VERSION, progress)
+        return Backfilled(table.name, *wanted, done.captures, done.rows, first, oldest)
+    finally:
+        log.close()
+
+
+def _captures(log: Spool, span: Span) -> int:
+    position, found = span.start, 0
+    while position < span.end and (entries := log.headers(position, _PAGE)):
+        found += sum(isinstance(entry.record, Poll) and entry.offset < span.end for entry in entries)
+        position = entries[-1].offset + 1
+    return found
 
 
 def _span(log: Spool, since: int | None, until: int | None) -> tuple[Span, int | None]:

@@ -22,7 +22,7 @@ from thirdrail.cli.live import run as run_command
 from thirdrail.cli.look import audit, sql, tables
 from thirdrail.cli.maintain import maintain
 from thirdrail.cli.quarantine import quarantine
-from thirdrail.cli.rebuild import rebuild
+from thirdrail.cli.rebuild import backfill, rebuild
 from thirdrail.cli.rehearse import rehearse
 from thirdrail.cli.relocate import relocate
 from thirdrail.cli.report import report
@@ -50,6 +50,7 @@ for command in (
     audit,
     maintain,
     rebuild,
+    backfill,
     relocate,
     backup,
     restore,

@@ -23,7 +23,7 @@ from thirdrail.observe.clock import SystemClock
 @config_option
 @json_option
 def maintain(name: str | None, data: Path, config_path: Path | None, *, dry_run: bool, as_json: bool) -> int:
-    """Merge small files, drop days that are not kept, delete what no snapshot names and nobody waits for.
+    """Merge small files, drop days and snapshots that are not kept, delete what nothing names and nobody waits for.
 
     `run` does the same by itself every five minutes; both may happen at once, and beside readers.
     """
@@ -38,8 +38,8 @@ def maintain(name: str | None, data: Path, config_path: Path | None, *, dry_run:
     if as_json:
         print_json([_facts(report) for report in reports])
     else:
-        heads = ("files", "merged", "into", "rows", "days dropped", "deleted", "freed", "waiting")
-        spare = ("waiting", "rows", "days dropped")
+        heads = ("files", "merged", "into", "rows", "days dropped", "expired", "deleted", "freed", "waiting")
+        spare = ("waiting", "rows", "days dropped", "expired")
         show(("table", *heads, "trouble"), [_row(report) for report in reports], right=heads, spare=spare)
         if dry_run:
             click.echo("nothing was done: --dry-run")
@@ -51,7 +51,15 @@ def _facts(report: Report) -> dict[str, object]:
 
 
 def _row(report: Report) -> tuple[str, ...]:
-    numbers = (report.files, report.merged, report.into, report.rows, report.dropped_days, report.deleted)
+    numbers = (
+        report.files,
+        report.merged,
+        report.into,
+        report.rows,
+        report.dropped_days,
+        report.expired,
+        report.deleted,
+    )
     return (
         report.table,
         *(count(number) for number in numbers),

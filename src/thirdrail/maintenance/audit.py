@@ -41,6 +41,11 @@ class TableReader(Protocol):
         ...
 
     @property
+    def begun(self) -> Mapping[tuple[str, str], int]:
+        """Where the table began in each log; a capture below gave it no rows. One that is not in began with the log."""
+        ...
+
+    @property
     def kept_from(self) -> int | None:
         """The instant (µs UTC) from which on rows are kept; those fetched before it were dropped on purpose."""
         ...
@@ -214,7 +219,8 @@ class Audit:
             parts.append(part)
         whole = pa.concat_tables([*parts, table.arrow_schema.empty_table()])
         hashed = _hashed(table, self._kept(table, whole), self._unknown)
-        hashed = hashed.filter(pl.col("capture_offset") < position)
+        begun = self._readers[table.name].begun.get((self._log.log_id, self._partition), 0)
+        hashed = hashed.filter((pl.col("capture_offset") < position) & (pl.col("capture_offset") >= begun))
         return hashed.filter(~pl.col("capture_offset").is_in(list(skipped))) if skipped else hashed
 
     def _found(self, table: Table, start: int, end: int, skipped: set[int]) -> pl.DataFrame:

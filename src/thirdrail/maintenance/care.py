@@ -19,6 +19,7 @@ from thirdrail.maintenance.compaction import groups
 from thirdrail.maintenance.leftovers import Notes, Patience, judged, note, noted
 from thirdrail.model.ports import Clock
 from thirdrail.model.tables import NAMESPACE, Table
+from thirdrail.sinks.iceberg.commit import KEPT_SNAPSHOTS, expire
 from thirdrail.sinks.iceberg.data_file import EPOCH
 from thirdrail.sinks.iceberg.files import is_local, local_path
 from thirdrail.sinks.iceberg.manifests import remembered
@@ -31,11 +32,13 @@ HOUR_US = 3_600_000_000
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long what nothing names stays, and how many days with rows are kept (None for all)."""
+    """How long what nothing names stays, how many days with rows are kept (None for all), and which snapshots."""
 
     replaced_us: int = HOUR_US
     orphans_us: int = 24 * HOUR_US
     keep_days: int | None = None
+    snapshots: int = KEPT_SNAPSHOTS
+    snapshots_us: int = 24 * HOUR_US
 
 
 class Shape(NamedTuple):
@@ -63,6 +66,7 @@ class Report:
     waiting: int = 0
     dropped_days: int = 0
     dropped_rows: int = 0
+    expired: int = 0
     trouble: str = ""
     replaced: set[str] = field(default_factory=set)
 
@@ -80,11 +84,13 @@ def care(
     *,
     dry_run: bool = False,
     lets_go: bool = True,
+    expires: bool = True,
     is_stopped: Callable[[], bool] = never,
 ) -> Report:
     """Care for one table; give what was done. Blocks; ends early between two merges when asked to stop.
 
-    Without ``lets_go`` nothing is deleted: looking for leftovers reads all that every snapshot names.
+    Without ``lets_go`` nothing is deleted: looking for leftovers reads all that every snapshot names. Without
+    ``expires`` snapshots stay but for those that merges push out: ``commits`` has not been told of them.
     """
     report = Report(table.name)
     name = (NAMESPACE, table.name)
@@ -104,6 +110,8 @@ def care(
             report.merged, report.into = report.merged + len(group), report.into + 1
             report.rows += sum(file.record_count for file in group)
             report.replaced |= {file.file_path for file in group}
+        if expires:
+            report.expired = expire(catalog, name, policy.snapshots, policy.snapshots_us, dry_run=dry_run)
         found = catalog.load_table(name)
         if lets_go:
             _let_go(found, report, policy, dry_run=dry_run)
@@ -163,7 +171,9 @@ def _let_go(table: IcebergTable, report: Report, policy: Policy, *, dry_run: boo
     table = table.refresh()
     named = {_inside(folder, path) for path in named_files(table)}
     replaced = {_inside(folder, path) for path in report.replaced}
-    at, positions = table.metadata.last_updated_ms * 1_000, sum(current_positions(table.metadata).values())
+    last = table.metadata.current_snapshot()  # the metadata's own time moves with a change of properties, too
+    at = (table.metadata.last_updated_ms if last is None else last.timestamp_ms) * 1_000
+    positions = sum(current_positions(table.metadata).values())
     before = noted(folder)
     known = Notes(before.unnamed, (before.replaced | replaced) & there.keys(), before.looked_at)
     verdict = judged(there.keys() - named, known, at, positions, Patience(policy.replaced_us, policy.orphans_us))

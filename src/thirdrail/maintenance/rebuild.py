@@ -61,15 +61,17 @@ class Rebuild:
     ) -> None:
         self._log, self._partition, self._catalog, self._table = log, partition, catalog, table
         self._clock, self._feeds = clock, feeds
-        # Each row of feed_messages counts the rows that its capture gave to every table.
-        self._anew = (table,) if table is FEED_MESSAGES else (table, FEED_MESSAGES)
+        # Each row of feed_messages counts the rows that its capture gave to every table. It is first: where the table
+        # begins is noted with its rows, so that a backfill that died in between is done again.
+        self._anew = (table,) if table is FEED_MESSAGES else (FEED_MESSAGES, table)
 
     def run(self, span: Span, version: int, progress: Callable[[int, int], None] = _nobody) -> Rebuilt:
         """Make the table's rows of a span of the log anew, and put them in place of the old ones in one snapshot.
 
-        Then the same for ``feed_messages``, which counts them. The span is cut to what the log holds and both tables
-        have reached. ``version``: of the code, noted in each row. Beside a writer and readers; killed at any time, the
-        same call goes on. Blocks.
+        Before that the same for ``feed_messages``, which counts them. The span is cut to what the log holds and both
+        tables have reached; one that ends before the table began is drawn out to there, so that no gap is left.
+        ``version``: of the code, noted in each row. Beside a writer and readers; killed at any time, the same call goes
+        on. Blocks.
 
         Raises:
             CapturesGone: the log holds nothing of the span any more, or the table has not reached it.
@@ -79,7 +81,8 @@ class Rebuild:
         pinned = {each.name: pin(self._catalog, each) for each in TABLES}
         first = self._log.first(self._partition)
         reached = min(pinned[table.name].positions.get(source, 0) for table in self._anew)
-        wanted = Span(max(span.start, first), min(span.end, reached))
+        begun = pinned[self._table.name].begun.get(source, 0)
+        wanted = Span(max(span.start, first), max(min(span.end, reached), begun))
         if wanted.start >= wanted.end:
             raise CapturesGone(
                 f"{self._table.name}: of offsets {span.start} to {span.end - 1}, the log holds those from {first} on, "

@@ -165,7 +165,7 @@ METRICS: tuple[Declared, ...] = (
     Declared(
         "thirdrail_table_snapshots",
         "snapshots that a table keeps",
-        "About 50; more: another program keeps them by branches or tags.",
+        "About `maintenance.snapshots`; more: another program keeps them by branches or tags.",
         ("table",),
     ),
     Declared(

@@ -9,15 +9,17 @@ from contextlib import suppress
 
 import duckdb
 import pyarrow as pa
+import pyarrow.dataset as ds
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.manifest import DataFile
 
 from thirdrail.errors import NoDataYet, QueryError
-from thirdrail.model.tables import COMMITS, FEED_MESSAGES, TABLES
+from thirdrail.model.tables import BY_NAME, COMMITS, FEED_MESSAGES, TABLES
+from thirdrail.query.days import days_asked
 from thirdrail.query.views import MACROS, NEWEST, Needed, needed
 from thirdrail.schedule.stations import NAMES, subway_table
-from thirdrail.sinks.iceberg.reader import PinnedTable, pin
+from thirdrail.sinks.iceberg.reader import Days, PinnedTable, pin
 
 _VANISHED = (duckdb.InvalidInputException, FileNotFoundError)
 """What a reader hears of a data file or manifest that another program has deleted: Arrow tells DuckDB, and DuckDB us."""
@@ -71,27 +73,27 @@ class Warehouse:
         pictures alone, by the captures that make up those pictures.
         """
         need = needed(query)
-        pinned = self._pin(need.tables)
+        connection = _locked()
+        pinned = self._pin(need.tables, _days(connection, query, need))
         files = {name: list(table.files) for name, table in pinned.items()}
         if need.moments:
             self._prune(files, pinned, need)
-        connection = _opened(pinned, files)
+        _show(connection, pinned, files)
         for name in NAMES:
             connection.register(f"_{name}", subway_table(name))
             connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name}")
-        newest = _newest(pinned[FEED_MESSAGES.name])
+        newest = _newest(pinned[FEED_MESSAGES.name]) if need.macros else ""
         for macro in need.macros:
             connection.execute(macro.replace(NEWEST, newest))
         for view in need.views:
             connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
-        _lock(connection)
         return connection
 
-    def _pin(self, names: frozenset[str]) -> dict[str, PinnedTable]:
+    def _pin(self, names: frozenset[str], days: Days | None) -> dict[str, PinnedTable]:
         """Pin ``feed_messages`` first: the others are then at least as far."""
         wanted = (FEED_MESSAGES, *(each for each in TABLES if each is not FEED_MESSAGES and each.name in names))
         try:
-            found = {table.name: pin(self._catalog, table) for table in wanted}
+            found = {table.name: pin(self._catalog, table, days=days) for table in wanted}
         except NoSuchTableError as error:
             raise NoDataYet("there are no tables yet", hint="thirdrail replay PATH --feed ID") from error
         if COMMITS.name in names:
@@ -102,9 +104,9 @@ class Warehouse:
     def _prune(self, files: dict[str, list[DataFile]], pinned: dict[str, PinnedTable], need: Needed) -> None:
         """Leave out files of other captures than those that make up the pictures."""
         messages = pinned[FEED_MESSAGES.name]
-        connection = _opened({FEED_MESSAGES.name: messages}, {FEED_MESSAGES.name: list(messages.files)})
+        connection = _locked()
+        _show(connection, {FEED_MESSAGES.name: messages}, {FEED_MESSAGES.name: list(messages.files)})
         connection.execute(MACROS["pictures_at"].replace(NEWEST, _newest(messages)))
-        _lock(connection)
         spans: list[tuple[int, int]] = []
         try:
             for moment in need.moments:
@@ -115,6 +117,18 @@ class Warehouse:
         for name, table in pinned.items():
             if name not in need.whole and table is not messages:
                 files[name] = [file for file in files[name] if _meets(table, file, spans)]
+
+
+def _days(connection: duckdb.DuckDBPyConnection, query: str | None, need: Needed) -> Days | None:
+    """Give the days that a query asks for, where it names a time and no picture; else None."""
+    if query is None or "fetched_at" not in query.lower() or need.macros or need.views or COMMITS.name in need.tables:
+        return None
+    for name in need.tables:
+        connection.register(name, ds.dataset(BY_NAME[name].arrow_schema.empty_table()))
+    days = days_asked(connection, query)
+    for name in need.tables:
+        connection.unregister(name)
+    return days
 
 
 def _meets(table: PinnedTable, file: DataFile, spans: list[tuple[int, int]]) -> bool:
@@ -145,10 +159,10 @@ def _common_position(messages: PinnedTable) -> str:
     return f"CASE capture_log {limits} ELSE 0 END"
 
 
-def _opened(pinned: Mapping[str, PinnedTable], files: Mapping[str, Sequence[DataFile]]) -> duckdb.DuckDBPyConnection:
-    """Give a connection with a view of each table's files, the rows above the common position left out."""
-    connection = duckdb.connect(":memory:")
-    connection.execute("SET TimeZone='UTC'")
+def _show(
+    connection: duckdb.DuckDBPyConnection, pinned: Mapping[str, PinnedTable], files: Mapping[str, Sequence[DataFile]]
+) -> None:
+    """Give a connection a view of each table's files, the rows above the common position left out."""
     limit = _common_position(pinned[FEED_MESSAGES.name])
     for name, table in pinned.items():
         is_restorable = "restored_by_offset" in table.table.names()
@@ -156,15 +170,17 @@ def _opened(pinned: Mapping[str, PinnedTable], files: Mapping[str, Sequence[Data
         connection.register(f"_{name}", table.whole() if table.deletes else table.dataset(files[name]))
         common = f"{record} < {limit}" if table.table is not COMMITS else "true"
         connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name} WHERE {common}")
-    return connection
 
 
-def _lock(connection: duckdb.DuckDBPyConnection) -> None:
-    """Leave a connection what is registered alone: no file, no network, no spilling, and no way back."""
+def _locked() -> duckdb.DuckDBPyConnection:
+    """Give a connection that has what is registered with it alone: no file, no network, no spilling, and no way back."""
+    connection = duckdb.connect(":memory:")
+    connection.execute("SET TimeZone='UTC'")
     # The folder for spilling stays open to reading and writing, whatever else is closed.
     connection.execute("SET temp_directory=''")
     connection.execute("SET enable_external_access=false")
     connection.execute("SET lock_configuration=true")
+    return connection
 
 
 def _quoted(text: str) -> str:

@@ -62,7 +62,8 @@ class Table:
 
     Rows of a table with a ``parent`` are parts of one of its rows and are refused together with it; ``place`` names
     the column that counts the parts. ``day`` is the column by whose UTC day files lie apart, ``order`` a column of whole
-    numbers that rises as rows come.
+    numbers that rises as rows come. A table that ``came_later`` than data folders is not counted in their older rows
+    of ``feed_messages``.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Table:
     place: str = ""
     day: str = "fetched_at"
     order: str = "capture_offset"
+    came_later: bool = False
     _index: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:

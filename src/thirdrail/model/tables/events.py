@@ -40,7 +40,8 @@ def _counts(tables: Iterable[Table]) -> tuple[Column, ...]:
             ("written", "rows written for this capture, removal markers left out"),
             ("removed", "removal markers written"),
         ):
-            columns.append(Column(f"{table.name}_{what}", "int", f"{table.name}: {meaning}", required=True))
+            name, is_known = f"{table.name}_{what}", not table.came_later
+            columns.append(Column(name, "int", f"{table.name}: {meaning}", required=is_known))
     return tuple(columns)
 
 

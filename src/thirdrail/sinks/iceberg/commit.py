@@ -9,6 +9,7 @@ used (decision 0002). Nothing here deletes a file.
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 from pyiceberg.catalog import Catalog
@@ -16,7 +17,7 @@ from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownExcept
 from pyiceberg.manifest import ManifestFile
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table as IcebergTable
-from pyiceberg.table.metadata import TableMetadataV1
+from pyiceberg.table.metadata import TableMetadata, TableMetadataV1
 from pyiceberg.table.refs import SnapshotRefType
 from pyiceberg.table.snapshots import Operation, Snapshot, Summary
 from pyiceberg.table.update import (
@@ -28,6 +29,7 @@ from pyiceberg.table.update import (
     SetCurrentSchemaUpdate,
     SetPropertiesUpdate,
     SetSnapshotRefUpdate,
+    TableRequirement,
     TableUpdate,
 )
 from sqlalchemy.exc import SQLAlchemyError
@@ -35,10 +37,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from thirdrail.errors import CatalogUnavailable, CommitConflict, PositionRegressed
 from thirdrail.model.ports import Clock
 from thirdrail.sinks.iceberg.manifests import write_list
-from thirdrail.sinks.iceberg.positions import Positions, as_properties, current_positions
+from thirdrail.sinks.iceberg.positions import Positions, as_properties, current_positions, positions_of
 
 MAIN = "main"
 KEPT_SNAPSHOTS = 50
+"""Of a table whose properties say nothing else."""
+
+SNAPSHOTS = "thirdrail.snapshots"
+"""Of a table's property: how many snapshots are kept at most, for every commit of whatever process."""
+
 ATTEMPTS = 12
 COMMITS_BY_OUTCOME: Counter[str] = Counter({"ok": 0, "conflict": 0, "failed": 0})
 """Of this process, tries of all tables; read by whoever measures."""
@@ -137,15 +144,19 @@ def _hand_over(catalog: Catalog, table: IcebergTable, snapshot_id: int, staged: 
             snapshot_id=snapshot_id,
         ),
     ]
-    expired = _expired(table)
+    expired = _surplus(metadata, _kept(metadata) - 1)
     if expired:
-        updates.append(RemoveSnapshotsUpdate(snapshot_ids=expired))
+        updates.append(RemoveSnapshotsUpdate(snapshot_ids=sorted(expired)))
+    catalog.commit_table(table, _unmoved(metadata), tuple(updates))
+
+
+def _unmoved(metadata: TableMetadata) -> tuple[TableRequirement, ...]:
+    """Give the condition that ``main`` is where it was."""
     main = metadata.refs.get(MAIN)
-    requirements = (
+    return (
         AssertTableUUID(uuid=metadata.table_uuid),
         AssertRefSnapshotId(ref=MAIN, snapshot_id=main.snapshot_id if main else None),
     )
-    catalog.commit_table(table, requirements, tuple(updates))
 
 
 def _summary(parent: Snapshot | None, staged: Staged) -> Summary:
@@ -167,9 +178,63 @@ def _summary(parent: Snapshot | None, staged: Staged) -> Summary:
     )
 
 
-def _expired(table: IcebergTable) -> list[int]:
-    """Give the oldest snapshots beyond the number kept; whatever a branch or tag names stays."""
-    named = {reference.snapshot_id for reference in table.metadata.refs.values()}
-    oldest_first = sorted(table.metadata.snapshots, key=lambda snapshot: snapshot.sequence_number or 0)
-    surplus = len(oldest_first) + 1 - KEPT_SNAPSHOTS
-    return [s.snapshot_id for s in oldest_first[: max(0, surplus)] if s.snapshot_id not in named]
+def expire(catalog: Catalog, name: tuple[str, str], kept: int, age_us: int, *, dry_run: bool = False) -> int:
+    """Let go of snapshots beyond ``kept``, and of those that gave way to a newer one ``age_us`` ago; give how many.
+
+    Ago is before the table's last commit: a table at rest loses none. ``kept`` is noted in the table, and every commit
+    keeps to it from then on. One try: when another commit comes first, it is for the next time.
+
+    Raises:
+        CatalogUnavailable: the catalog or its disk failed.
+    """
+    try:
+        table = catalog.load_table(name)
+        metadata = table.metadata
+        gone = _surplus(metadata, kept) | _outlived(metadata, age_us // 1_000)
+        current = metadata.current_snapshot()
+        if current is None or not positions_of(current):
+            gone = set()  # another engine's: the positions lie in one before it, until we commit again
+        updates: list[TableUpdate] = []
+        if _kept(metadata) != kept:
+            updates.append(SetPropertiesUpdate(updates={SNAPSHOTS: str(kept)}))
+        if gone:
+            updates.append(RemoveSnapshotsUpdate(snapshot_ids=sorted(gone)))
+        if updates and not dry_run:
+            catalog.commit_table(table, _unmoved(metadata), tuple(updates))
+    except (CommitFailedException, CommitStateUnknownException):
+        return 0
+    except (RESTError, SQLAlchemyError, OSError) as error:
+        raise CatalogUnavailable(
+            f"{'.'.join(name)}: the catalog failed: {error}", hint="nothing is lost; it is tried again"
+        ) from error
+    return len(gone)
+
+
+def _kept(metadata: TableMetadata) -> int:
+    return int(metadata.properties.get(SNAPSHOTS, KEPT_SNAPSHOTS))
+
+
+def _oldest_first(metadata: TableMetadata) -> list[Snapshot]:
+    return sorted(metadata.snapshots, key=lambda snapshot: snapshot.sequence_number or 0)
+
+
+def _surplus(metadata: TableMetadata, kept: int) -> set[int]:
+    """Give the oldest snapshots beyond a number; whatever a branch or tag names stays."""
+    oldest_first = _oldest_first(metadata)
+    beyond = oldest_first[: max(0, len(oldest_first) - kept)]
+    return {snapshot.snapshot_id for snapshot in beyond} - _named(metadata)
+
+
+def _outlived(metadata: TableMetadata, age_ms: int) -> set[int]:
+    """Give the snapshots that gave way to the next one so long before the last commit; named ones stay.
+
+    By when they gave way, not by when they were made: a reader may have pinned one in its last moment.
+    """
+    oldest_first = _oldest_first(metadata)
+    oldest_kept = oldest_first[-1].timestamp_ms - age_ms if oldest_first else 0
+    outlived = {before.snapshot_id for before, after in pairwise(oldest_first) if after.timestamp_ms <= oldest_kept}
+    return outlived - _named(metadata)
+
+
+def _named(metadata: TableMetadata) -> set[int]:
+    return {reference.snapshot_id for reference in metadata.refs.values()}

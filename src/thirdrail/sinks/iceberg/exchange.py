@@ -21,7 +21,7 @@ from thirdrail.model.tables import NAMESPACE, Table
 from thirdrail.sinks.iceberg.commit import Staged, commit
 from thirdrail.sinks.iceberg.data_file import write_data_files
 from thirdrail.sinks.iceberg.manifests import new_manifest, parent_manifests, without
-from thirdrail.sinks.iceberg.positions import Positions, since_properties
+from thirdrail.sinks.iceberg.positions import Positions, begun_properties, since_properties
 from thirdrail.sinks.iceberg.reader import PinnedTable, pin_loaded
 
 
@@ -102,9 +102,14 @@ def _rest(
 
 
 def _since(pinned: PinnedTable, source: tuple[str, str], span: Span) -> dict[str, str]:
-    """Give, for columns that came within the span, that they came at its start: its rows have them now."""
+    """Give, for columns that came within the span, that they came at its start: its rows have them now.
+
+    The same for the table itself, where it began within the span.
+    """
     moved: dict[str, str] = {}
     for column, at in pinned.since.items():
         if span.start < at.get(source, 0) <= span.end:
             moved |= since_properties(column, {source: span.start})
+    if span.start < pinned.begun.get(source, 0) <= span.end:
+        moved |= begun_properties(source, span.start)
     return moved

@@ -12,6 +12,9 @@ SINCE = "thirdrail.since."
 KEPT_FROM = "thirdrail.kept-from"
 """Of a table's property: the first UTC day (ISO) whose rows are kept; those of earlier days were dropped."""
 
+BEGUN = "thirdrail.begun."
+"""Of a table's property: ``thirdrail.begun.LOG.PARTITION`` is where the table began in the log; no row lies below."""
+
 Positions = dict[tuple[str, str], int]
 
 
@@ -59,3 +62,18 @@ def columns_since(properties: Mapping[str, str]) -> dict[str, Positions]:
 def since_properties(column: str, positions: Positions) -> dict[str, str]:
     """Give the positions at which a column came as a table's properties carry them."""
     return {f"{SINCE}{column}.{log_id}.{partition}": str(at) for (log_id, partition), at in positions.items()}
+
+
+def begun_positions(properties: Mapping[str, str]) -> Positions:
+    """Give where a table began in each log; one that is not named was there from the log's first record on."""
+    found: Positions = {}
+    for name, value in properties.items():
+        if name.startswith(BEGUN):
+            log_id, _, partition = name.removeprefix(BEGUN).partition(".")
+            found[log_id, partition] = int(value)
+    return found
+
+
+def begun_properties(source: tuple[str, str], position: int) -> dict[str, str]:
+    """Give where a table began in a log and partition as its properties carry it."""
+    return {f"{BEGUN}{source[0]}.{source[1]}": str(position)}

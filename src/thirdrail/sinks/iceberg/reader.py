@@ -12,14 +12,15 @@ from pyarrow.fs import FileSystem, LocalFileSystem
 from pyiceberg.catalog import Catalog
 from pyiceberg.conversions import from_bytes
 from pyiceberg.io.pyarrow import PyArrowFileIO
-from pyiceberg.manifest import DataFile, DataFileContent, ManifestEntry, ManifestFile
+from pyiceberg.manifest import DataFile, DataFileContent, ManifestContent, ManifestEntry, ManifestFile
 from pyiceberg.table import Table as IcebergTable
-from pyiceberg.types import LongType, StringType
+from pyiceberg.transforms import DayTransform
+from pyiceberg.types import DateType, LongType, StringType
 
 from thirdrail.errors import TableUnreadable
 from thirdrail.model.tables import NAMESPACE, Column, Table
 from thirdrail.sinks.iceberg.files import is_local, local_path
-from thirdrail.sinks.iceberg.positions import KEPT_FROM, Positions, columns_since, current_positions
+from thirdrail.sinks.iceberg.positions import KEPT_FROM, Positions, begun_positions, columns_since, current_positions
 
 _WIDENING = pl.ScanCastOptions(integer_cast="upcast", float_cast="upcast", missing_struct_fields="raise")
 
@@ -41,6 +42,8 @@ class PinnedTable:
     """The instant (µs UTC) from which on rows are kept; None for all."""
     since: Mapping[str, Positions]
     """Column → the positions at which it came; rows below have no value for it. Columns of the first day are not in."""
+    begun: Positions
+    """Where the table began in each log: no row lies below. One that is not in began with the log."""
 
     @property
     def rows(self) -> int:
@@ -174,6 +177,9 @@ def _bound(bounds: dict[int, bytes] | None, field_id: int) -> int | None:
     return None if value is None else int(from_bytes(LongType(), value))
 
 
+Days = tuple[int, int]
+"""The first and the last UTC day wanted, as Iceberg counts them: from 1970-01-01."""
+
 EntriesOf = Callable[[IcebergTable, ManifestFile], list[ManifestEntry]]
 
 
@@ -181,22 +187,38 @@ def _entries(table: IcebergTable, manifest: ManifestFile) -> list[ManifestEntry]
     return manifest.fetch_manifest_entry(table.io, discard_deleted=True)
 
 
-def pin(catalog: Catalog, table: Table, namespace: str = NAMESPACE, *, entries_of: EntriesOf = _entries) -> PinnedTable:
-    """Give the table's current snapshot.
+def pin(
+    catalog: Catalog,
+    table: Table,
+    namespace: str = NAMESPACE,
+    *,
+    entries_of: EntriesOf = _entries,
+    days: Days | None = None,
+) -> PinnedTable:
+    """Give the table's current snapshot; with ``days``, its files of those days alone.
 
     Raises:
         NoSuchTableError: PyIceberg's; the caller knows which tables there are.
     """
-    return pin_loaded(catalog.load_table((namespace, table.name)), table, entries_of=entries_of)
+    return pin_loaded(catalog.load_table((namespace, table.name)), table, entries_of=entries_of, days=days)
 
 
-def pin_loaded(found: IcebergTable, table: Table, *, entries_of: EntriesOf = _entries) -> PinnedTable:
+def pin_loaded(
+    found: IcebergTable, table: Table, *, entries_of: EntriesOf = _entries, days: Days | None = None
+) -> PinnedTable:
     """Give the current snapshot of a table that is loaded already."""
     snapshot = found.metadata.current_snapshot()
+    positions = current_positions(found.metadata)
+    if not positions:
+        days = None  # another program's, whose rows count by being there
     named: list[DataFile] = []
     if snapshot is not None:
         for manifest in snapshot.manifests(found.io):
-            named += [entry.data_file for entry in entries_of(found, manifest)]
+            if days is None or not _is_by_day(found, table, manifest):
+                named += [entry.data_file for entry in entries_of(found, manifest)]
+            elif _meets(manifest, days):
+                files_of_days = (entry.data_file for entry in entries_of(found, manifest))
+                named += [file for file in files_of_days if days[0] <= int(file.partition[0]) <= days[1]]
     properties = found.metadata.properties
     files = tuple(file for file in named if file.content is DataFileContent.DATA)
     day = properties.get(KEPT_FROM)
@@ -204,11 +226,29 @@ def pin_loaded(found: IcebergTable, table: Table, *, entries_of: EntriesOf = _en
         table,
         snapshot_id=None if snapshot is None else snapshot.snapshot_id,
         snapshots=len(found.metadata.snapshots),
-        positions=current_positions(found.metadata),
+        positions=positions,
         files=files,
         source=found,
         deletes=len(named) - len(files),
         field_ids={field.name: field.field_id for field in found.schema().fields},
         kept_from=None if day is None else int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()) * 1_000_000,
         since=columns_since(properties),
+        begun=begun_positions(properties),
     )
+
+
+def _is_by_day(found: IcebergTable, table: Table, manifest: ManifestFile) -> bool:
+    """Whether a manifest's data files lie apart by UTC day as ours do; another engine's may not."""
+    fields = found.specs()[manifest.partition_spec_id].fields
+    day = found.schema().find_field(table.day).field_id
+    is_ours = [(each.source_id, each.transform) for each in fields] == [(day, DayTransform())]
+    return manifest.content == ManifestContent.DATA and is_ours
+
+
+def _meets(manifest: ManifestFile, days: Days) -> bool:
+    """Whether a manifest can name files of some days, by the range of its partitions."""
+    (field,) = manifest.partitions or (None,)
+    if field is None or field.lower_bound is None or field.upper_bound is None:
+        return True
+    low, high = (int(from_bytes(DateType(), bound)) for bound in (field.lower_bound, field.upper_bound))
+    return low <= days[1] and high >= days[0]

@@ -21,7 +21,13 @@ from thirdrail.sinks.iceberg.commit import Staged, commit
 from thirdrail.sinks.iceberg.data_file import write_data_files
 from thirdrail.sinks.iceberg.housekeeping import sweep
 from thirdrail.sinks.iceberg.manifests import merged, new_manifest, parent_manifests
-from thirdrail.sinks.iceberg.positions import Positions, columns_since, current_positions, since_properties
+from thirdrail.sinks.iceberg.positions import (
+    Positions,
+    begun_properties,
+    columns_since,
+    current_positions,
+    since_properties,
+)
 from thirdrail.sinks.iceberg.schema import evolved, iceberg_schema, partition_spec, properties, sort_order
 from thirdrail.sinks.spans import record_offsets, still_wanted
 
@@ -263,7 +269,9 @@ class IcebergWriter:
         if files:
             manifests = [new_manifest(table, snapshot_id, files), *merged(table, snapshot_id, manifests)]
         rows = sum(file.record_count for file in files)
-        return Staged(manifests, {**positions, self._source: span.end}, Operation.APPEND, len(files), rows)
+        after = {**positions, self._source: span.end}
+        begun = {} if self._source in positions else begun_properties(self._source, span.start)
+        return Staged(manifests, after, Operation.APPEND, len(files), rows, properties=begun)
 
     def _sweep(self) -> None:
         """Delete what dropped out of the metadata, at the first commit and every 10 minutes."""

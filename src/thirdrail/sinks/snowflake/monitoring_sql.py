@@ -8,7 +8,9 @@ _MESSAGE_REFUSED = "outcome IN ('decode_error', 'bad_body', 'rejected')"
 
 def _sum(what: str) -> str:
     """Give the sum of one count over all picture tables."""
-    return "\n         + ".join(f"{table.name}_{what}" for table in PICTURE_TABLES)
+    return "\n         + ".join(
+        f"COALESCE({table.name}_{what}, 0)" if table.came_later else f"{table.name}_{what}" for table in PICTURE_TABLES
+    )
 
 
 def views(names: Names) -> list[Statement]:
