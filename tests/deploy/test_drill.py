@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.alerting import Inbox, alertmanager, answers, inbox, needs_prometheus, prometheus, scraped
+from tests.deploy.alerting import ROOT, Inbox, alertmanager, answers, inbox, needs_prometheus, prometheus, scraped
 from tests.fakes.servers import free_port
 from tests.faults.disk import SmallDisk
 from tests.faults.process import Victim, eventually, run_once
@@ -24,8 +24,9 @@ from thirdrail.emulator.server import EmulatorServer
 
 FASTER = 40
 """How many times as fast rules and routes are; the program itself is not."""
-FEEDS = ("subway_g", "subway_l", "subway_jz")
+FEEDS = ("subway_g", "subway_l")
 PAGE_BYTES = 4096
+RUNBOOKS = ROOT / "docs" / "runbooks"
 
 
 class Drill:
@@ -66,16 +67,16 @@ class Drill:
         return {a["labels"]["alertname"] for alerts in sent for a in alerts if a["status"] == status}
 
     @contextmanager
-    def fault(self, name: str, alert: str) -> Iterator[None]:
-        """What is done within is the way out, which begins when the alert has arrived.
+    def fault(self, name: str, alert: str, does: str) -> Iterator[None]:
+        """What is done within is the way out, in the words of the alert's runbook, begun when the alert has arrived.
 
         Afterwards its end arrives too, the run is ready, and the tables are the log.
         """
+        page = (RUNBOOKS / f"{alert}.md").read_text().partition("## Do")[2].partition("## Afterwards")[0]
+        assert does in " ".join(page.split())
         since, began = len(self._box.messages), time.monotonic()
         eventually(lambda: alert in self._told(since, "firing"), 90, f"{name}: {alert} arrives\n{self.run.output}")
         fired_s, mending = time.monotonic() - began, time.monotonic()
-        page = Path(__file__).parents[2] / "docs" / "runbooks" / f"{alert}.md"
-        assert page.exists()
         yield
         eventually(lambda: alert in self._told(since, "resolved"), 120, f"{name}: {alert} ends\n{self.run.output}")
         ended_s = time.monotonic() - mending
@@ -120,7 +121,7 @@ def test_the_drill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
             *(tmp_path / "run.toml", city),
             port=network.port,
             feeds=FEEDS,
-            commit_interval_seconds=1,
+            commit_interval_seconds=2,
             sinks=["iceberg", "snowflake"],
         )
         text = config.read_text().replace("reserve_gb = 0.0", "reserve_gb = 0.02")
@@ -135,12 +136,12 @@ def test_the_drill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         eventually(lambda: len(scraped(server, "thirdrail_newest_committed_timestamp_seconds")) == 2, 60, "commits")
 
         disk.fill()
-        with drill.fault("disk full", "PollingPaused"):
+        with drill.fault("disk full", "PollingPaused", "Free space that is not ours"):
             drill.calls("status")
             disk.free()
 
         drill.run.kill()
-        with drill.fault("killed", "ThirdrailDown"):
+        with drill.fault("killed", "ThirdrailDown", "Start `thirdrail run` again"):
             assert "nobody just now" in drill.calls("status")
             drill.start()
 
@@ -149,7 +150,9 @@ def test_the_drill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         damaged = newest_day(data)
         corrupt(damaged)
         drill.start()
-        with drill.fault("day of the log corrupt", "SinkFailing"):
+        with drill.fault(
+            "day of the log corrupt", "SinkFailing", "put the file of the same name from the newest backup"
+        ):
             drill.stop(1)
             assert f"{damaged}" in drill.run.output
             shutil.copy(backup / "data" / "spool" / damaged.name, damaged)
@@ -158,11 +161,11 @@ def test_the_drill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
             drill.start()
 
         network.be(BlackHole())
-        with drill.fault("network cut", "NoFeedAnswers"):
+        with drill.fault("network cut", "NoFeedAnswers", "Mend the network, DNS or proxy"):
             network.be(Passing())
 
         snowflake.faults.is_frozen = True
-        with drill.fault("sink frozen", "SinkNotMoving"):
+        with drill.fault("sink frozen", "SinkNotMoving", "When it commits again all is caught up by itself"):
             drill.calls("snowflake", "status", "--config", config)
             snowflake.faults.is_frozen = False
 
