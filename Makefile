@@ -40,6 +40,7 @@ bench: environment ## measure: speed, memory, freshness
 	$(RUN) benchmarks.live
 	$(RUN) benchmarks.snowflake
 	$(RUN) benchmarks.rates
+	$(RUN) benchmarks.observing
 
 crash: environment ## kill real processes many times over, and count what survives (long)
 	THIRDRAIL_KILLS=1000 THIRDRAIL_CARE_KILLS=300 THIRDRAIL_TWO_SECONDS=120 $(RUN) pytest tests/kill --timeout 3600

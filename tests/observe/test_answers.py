@@ -1,4 +1,8 @@
-"""`/metrics` is answered while the largest message there is, all buses of the city, is decoded beside it."""
+"""`/metrics` is answered while the largest message there is, all buses of the city, is decoded beside it.
+
+On two cores that others used, too (load 5), over three runs: p50 3 to 4 ms, p95 21 to 28 ms, p99 59 to 106 ms, at most
+168 ms. What holds the interpreter longest is one call, ``TripUpdate.FromString`` of all buses' updates (43 ms of CPU).
+"""
 
 import http.client
 import statistics
@@ -62,7 +66,7 @@ def test_metrics_are_answered_within_50_ms_while_all_buses_are_decoded(
     p50, p95, p99 = share[49], share[94], share[98]
     with capsys.disabled():
         sys.stdout.write(
-            f"\n/metrics asked {len(took)} times beside {decoded[0]} decodings of {len(entry.body or b'') / 1e6:.1f} MB: "
+            f"\n/metrics asked {len(took)} times beside {decoded[0]} decodings: "
             f"p50 {p50:.1f} ms, p95 {p95:.1f} ms, p99 {p99:.1f} ms, max {max(took):.1f} ms\n"
         )
     assert p95 < P95_MS
