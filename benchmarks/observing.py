@@ -1,8 +1,8 @@
 """What observing costs of the CPU of carrying into Iceberg.
 
 ``python -m benchmarks.observing [BATCHES]``. A batch is what five seconds bring of the subway: messages of two of its
-eight feeds. What it tells of itself (findings, refusals, ages) and one `/metrics`, asked and answered, are taken apart by
-their own CPU time: batches with and without, in turn, differ by 15 % anyhow, which says nothing of 3 %.
+eight feeds. What it tells of itself (findings, refusals, ages) and one `/metrics`, asked and answered, are taken apart
+by their own CPU time: batches with and without, in turn, differ by 15 % anyhow, which says nothing of 3 %.
 """
 
 import statistics
