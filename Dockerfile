@@ -11,9 +11,12 @@ WORKDIR /build
 # Without pip of its own: nothing is installed into it later.
 RUN python3 -m venv --without-pip /opt/thirdrail && python3 -m venv /build/tools
 # The libraries first: this layer, which takes longest, stays until a lock file changes.
-COPY requirements.txt requirements-snowflake.txt requirements-dev.txt ./
+COPY requirements.txt requirements-snowflake.txt requirements-dev.txt requirements-sbom.txt ./
 RUN /build/tools/bin/pip --python /opt/thirdrail/bin/python install --require-hashes --only-binary :all: \
     --requirement "${REQUIREMENTS}"
+# The list of what was installed just now, from the same lock.
+RUN /build/tools/bin/pip install --require-hashes --only-binary :all: --requirement requirements-sbom.txt \
+    && /build/tools/bin/cyclonedx-py requirements --output-reproducible --output-file sbom.json "${REQUIREMENTS}"
 # The build backend, by its hash in the lock of the whole project.
 RUN awk '/^[a-z]/ { wanted = /^flit-core==/ } wanted' requirements-dev.txt >backend.txt \
     && /build/tools/bin/pip install --require-hashes --requirement backend.txt
@@ -32,6 +35,7 @@ RUN python3 -c "import importlib.util, pathlib, shutil; \
     found = filter(None, map(importlib.util.find_spec, ('pip', 'setuptools', 'wheel'))); \
     [shutil.rmtree(pathlib.Path(each.origin).parent) for each in found]"
 COPY --from=build /opt/thirdrail /opt/thirdrail
+COPY --from=build /build/sbom.json /usr/share/thirdrail/sbom.json
 # HOME and /tmp are the only places beside the data folder that are written, and both are the tmpfs.
 # Byte code was compiled by pip, at the build: the root is read-only.
 ENV PATH=/opt/thirdrail/bin:$PATH HOME=/tmp LANG=C.UTF-8 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

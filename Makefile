@@ -5,9 +5,10 @@ RUN := .venv/bin/python -m
 TEST_OPTIONS ?=
 # For example: make demo OPTIONS="--for 60s"
 OPTIONS ?=
+SBOM ?= sbom.json
 
 .DEFAULT_GOAL := help
-.PHONY: help environment setup demo run test check bench crash soak engine dashboards readers wheelhouse lock clean
+.PHONY: help environment setup demo run test check bench crash soak engine dashboards sbom readers wheelhouse lock clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +40,7 @@ bench: environment ## measure: speed, memory, freshness
 	$(RUN) benchmarks.live
 	$(RUN) benchmarks.snowflake
 	$(RUN) benchmarks.rates
+	$(RUN) benchmarks.observing
 
 crash: environment ## kill real processes many times over, and count what survives (long)
 	THIRDRAIL_KILLS=1000 THIRDRAIL_CARE_KILLS=300 THIRDRAIL_TWO_SECONDS=120 $(RUN) pytest tests/kill --timeout 3600
@@ -54,6 +56,9 @@ engine: environment ## build the image and deploy it on a real Docker Engine of 
 
 dashboards: environment ## write the Grafana dashboards anew
 	.venv/bin/python scripts/dashboards.py
+
+sbom: environment ## write sbom.json (CycloneDX): the libraries that run, from the largest runtime lock
+	.venv/bin/cyclonedx-py requirements --output-reproducible --output-file $(SBOM) requirements-snowflake.txt
 
 soak: environment ## commit 20,000 times over all tables, with care, and see that nothing grows (half an hour)
 	THIRDRAIL_SOAK=20000 $(RUN) pytest tests/soak --timeout 7200 $(TEST_OPTIONS)
@@ -77,7 +82,7 @@ wheelhouse: environment ## fill wheels/, for set-ups on machines like this one w
 	rm -rf wheels
 	mv wheels.part wheels
 
-lock: ## write requirements.txt and requirements-dev.txt anew from their .in files (needs a network)
+lock: ## write the locks, requirements*.txt, anew from their .in files (needs a network)
 	PYTHON=$(PYTHON) sh scripts/lock.sh
 
 clean: ## remove .venv, wheels/ and every cache, but no data

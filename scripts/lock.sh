@@ -1,5 +1,6 @@
 #!/bin/sh
-# Writes requirements.txt, requirements-snowflake.txt, requirements-dev.txt and requirements-readers.txt from their .in files; run by `make lock`.
+# Writes requirements.txt, requirements-snowflake.txt, requirements-dev.txt, requirements-sbom.txt and requirements-readers.txt
+# from their .in files; run by `make lock`.
 # Versions that are locked stay unless an .in file forbids them; to renew one, delete its lines first.
 # The locks hold for every platform (hashes of all files of a version) and name no index.
 set -eu
@@ -14,7 +15,7 @@ lock() {
 }
 # The largest first: what it holds fits together, and the others hold the same.
 lock --universal requirements-dev.in --output-file requirements-dev.txt
-for set in requirements-snowflake requirements; do
+for set in requirements-snowflake requirements requirements-sbom; do
     lock --universal $set.in --constraints requirements-dev.txt --output-file $set.txt
 done
 # Engines for tests alone: for the Python and the system that tests run on; not every one has files for others.

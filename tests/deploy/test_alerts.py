@@ -2,47 +2,44 @@
 
 import json
 import re
-import shutil
 import subprocess
-import threading
 import time
-import urllib.parse
-import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 import pytest
 
+from tests.deploy.alerting import (
+    ALERTMANAGER,
+    PROMETHEUS,
+    ROOT,
+    RULES,
+    alertmanager,
+    answers,
+    asked,
+    firing,
+    inbox,
+    needs_prometheus,
+    prometheus,
+    scraped,
+)
 from tests.fakes.servers import free_port
-from tests.faults.process import Child, Victim, eventually
+from tests.faults.process import Victim, eventually
 from tests.live.configured import configured
 from thirdrail.city.faults import Delivery
 from thirdrail.city.server import CityServer
 from thirdrail.cli.main import commands
 from thirdrail.observe.metrics import BY_NAME
 
-ROOT = Path(__file__).parents[2]
-PROMETHEUS = ROOT / "deploy" / "prometheus"
-ALERTMANAGER = ROOT / "deploy" / "alertmanager" / "alertmanager.yml"
 RUNBOOKS = ROOT / "docs" / "runbooks"
-RULES = PROMETHEUS / "rules" / "thirdrail.yml"
 ALERTS = tuple(re.findall(r"^ +- alert: (\w+)$", RULES.read_text(), re.MULTILINE))
 RULE_TESTS = tuple(sorted(PROMETHEUS.glob("tests/*.yml")))
 ALWAYS, NEVER = "vector(1)", "vector(0) > 1"
 SCRAPED = {"instance", "job"}
-FASTER = 20
 FROZEN, OTHER = "subway_l", "subway_g"
-
-PROGRAMS = ("prometheus", "promtool", "prometheus-alertmanager", "amtool")
-needs_prometheus = pytest.mark.skipif(
-    not all(shutil.which(program) for program in PROGRAMS),
-    reason="Prometheus and Alertmanager (apt-get install prometheus prometheus-alertmanager)",
-)
 
 
 def judged(*command: str | Path) -> str:
@@ -183,122 +180,6 @@ def test_pages_and_alerts_name_commands_that_exist() -> None:
 # From here on with real processes.
 
 
-@dataclass
-class Inbox:
-    """What came over HTTP: path, token, content, and when."""
-
-    port: int = 0
-    messages: list[tuple[float, str, str, dict[str, object]]] = field(default_factory=list)
-
-    def slack(self, title: str) -> list[str]:
-        """Give the texts of what came for Slack under a title."""
-        attached = [m["attachments"][0] for _, path, _, m in list(self.messages) if path == "/slack"]
-        return [one["text"] for one in attached if one["title"] == title]
-
-    def hook(self, status: str, alert: str) -> list[dict[str, object]]:
-        """Give the alerts of a name that came to the webhook."""
-        sent = [m["alerts"] for _, path, _, m in list(self.messages) if path == "/alerts"]
-        return [a for alerts in sent for a in alerts if (a["status"], a["labels"]["alertname"]) == (status, alert)]
-
-
-@contextmanager
-def inbox() -> Iterator[Inbox]:
-    """Listen for messages."""
-    box = Inbox()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            box.messages.append((time.monotonic(), self.path, self.headers.get("Authorization", ""), content))
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"ok")
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,))
-    thread.start()
-    box.port = server.server_address[1]
-    try:
-        yield box
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
-
-
-def faster(text: str) -> str:
-    """Divide every duration of a configuration or of rules, and leave numbers and names alone."""
-    ms = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-    def divided(match: re.Match[str]) -> str:
-        return f"{match[1]}{int(match[2]) * ms[match[3]] // FASTER}ms"
-
-    return re.sub(r"(\[|offset |for: |interval: |_wait: )(\d+)([smhd])\b", divided, text)
-
-
-def asked(url: str, content: object = None) -> object:
-    """Ask a server; give the JSON."""
-    body = None if content is None else json.dumps(content).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        return json.loads(answer.read() or b"null")
-
-
-def answers(url: str) -> bool:
-    """Whether a server is there."""
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
-
-
-@contextmanager
-def alertmanager(folder: Path, box: Inbox) -> Iterator[str]:
-    """Run Alertmanager with our routes, 20 times as fast, to an inbox; give its address."""
-    secrets = folder / "secrets"
-    secrets.mkdir(parents=True)
-    (secrets / "slack_url").write_text(f"http://127.0.0.1:{box.port}/slack")
-    (secrets / "webhook_token").write_text("a-token\n")
-    config = faster(ALERTMANAGER.read_text()).replace("/etc/alertmanager/secrets", str(secrets))
-    config, replaced = re.subn(r"url: http://\S+", f"url: http://127.0.0.1:{box.port}/alerts", config)
-    assert replaced == 1
-    (folder / "alertmanager.yml").write_text(config)
-    url = f"http://127.0.0.1:{free_port()}"
-    command = ["prometheus-alertmanager", f"--config.file={folder / 'alertmanager.yml'}"]
-    command += [f"--storage.path={folder / 'data'}", "--cluster.listen-address="]
-    with Child([*command, f"--web.listen-address={url[7:]}"], log=folder / "log") as child:
-        child.until(lambda: answers(f"{url}/-/ready"), 60, "Alertmanager is ready")
-        yield url
-
-
-@contextmanager
-def prometheus(folder: Path, targets: dict[str, str]) -> Iterator[str]:
-    """Run Prometheus with our configuration and rules, 20 times as fast; give its address."""
-    shutil.copytree(PROMETHEUS, folder)
-    for path in (folder / "prometheus.yml", folder / "rules" / RULES.name):
-        path.write_text(faster(path.read_text()))
-    for name, url in targets.items():
-        path = folder / "targets" / f"{name}.json"
-        assert path.exists()
-        path.write_text(json.dumps([{"targets": [url.removeprefix("http://")]}]))
-    url = f"http://127.0.0.1:{free_port()}"
-    command = ["prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}"]
-    with Child([*command, f"--web.listen-address={url[7:]}"], log=folder / "log") as child:
-        child.until(lambda: answers(f"{url}/-/ready"), 60, "Prometheus is ready")
-        yield url
-
-
-def firing(url: str) -> Counter[tuple[str, str]]:
-    """Give the alerts that fire, with their feeds."""
-    alerts = asked(f"{url}/api/v1/alerts")["data"]["alerts"]
-    return Counter((a["labels"]["alertname"], a["labels"].get("feed", "")) for a in alerts if a["state"] == "firing")
-
-
 class StoppableCity(CityServer):
     """A city in which a feed can be frozen at its source: it answers what it answered last, by a clock that goes on."""
 
@@ -362,12 +243,6 @@ def test_a_frozen_feed_and_a_killed_run_are_told_to_people_and_so_is_their_recov
         took("run again to message", lambda: box.hook("resolved", "ThirdrailDown"), 120, record_property)
         run.terminate()
         assert run.ends(30) == 0
-
-
-def scraped(url: str, expression: str) -> Sequence[object]:
-    """Give what Prometheus knows."""
-    query = urllib.parse.urlencode({"query": expression})
-    return asked(f"{url}/api/v1/query?{query}")["data"]["result"]
 
 
 @needs_prometheus

@@ -4,6 +4,7 @@ import json
 import re
 import runpy
 import shutil
+import subprocess
 import threading
 import urllib.parse
 import urllib.request
@@ -128,10 +129,25 @@ def value(prometheus: str, expression: str) -> float:
     return sum(float(each["value"][1]) for each in found)  # type: ignore[index]
 
 
-@pytest.mark.skipif(
+def complaints(page: bytes) -> str:
+    """Give what Prometheus' own tool dislikes in the names and texts of a page of metrics."""
+    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, check=False, timeout=60)
+    return (done.stdout + done.stderr).decode()
+
+
+needs_prometheus = pytest.mark.skipif(
     not shutil.which("prometheus"), reason="Prometheus (apt-get install prometheus prometheus-alertmanager)"
 )
-def test_every_panel_has_data_and_faults_of_the_feeds_move_them(tmp_path: Path) -> None:
+
+
+@needs_prometheus
+def test_promtool_complains_of_names_that_are_not_prometheus_way() -> None:
+    counter = b"# HELP thirdrail_polls polls\n# TYPE thirdrail_polls counter\nthirdrail_polls 1\n"
+    assert '"_total" suffix' in complaints(counter)
+
+
+@needs_prometheus
+def test_every_panel_has_data_promtool_likes_all_metrics_and_faults_of_the_feeds_move_them(tmp_path: Path) -> None:
     with system(tmp_path) as (city, url), running(tmp_path / "prometheus", url) as prometheus:
         wanted = [(name, *each) for name in MADE["DASHBOARDS"] for each in expressions(name)]
 
@@ -139,6 +155,11 @@ def test_every_panel_has_data_and_faults_of_the_feeds_move_them(tmp_path: Path) 
             return [each for each in wanted if not asked(prometheus, each[2])]
 
         eventually(lambda: not without_data(), 90, f"every panel has data, also {without_data()}")
+        with urllib.request.urlopen(f"{url}/metrics", timeout=10) as answer:
+            served = answer.read()
+        absent = {metric.name for metric in METRICS if f"# HELP {metric.name} " not in served.decode()}
+        assert absent <= {"thirdrail_clock_offset_seconds"}
+        assert complaints(served) == ""
         refused = 'sum(thirdrail_quarantined_total{sink="iceberg"})'
         failed = 'sum(thirdrail_polls_total{outcome!~"ok|duplicate"})'
         before = (value(prometheus, refused), value(prometheus, failed))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = ("requirements.txt", "requirements-snowflake.txt", "requirements-dev.txt")
+LOCKS = ("requirements.txt", "requirements-snowflake.txt", "requirements-dev.txt", "requirements-sbom.txt")
 
 
 def entries(name: str) -> list[str]:
@@ -40,6 +40,7 @@ def test_no_file_says_where_packages_come_from(name):
 def test_the_development_lock_holds_the_runtime_lock():
     assert pins("requirements.txt").items() <= pins("requirements-snowflake.txt").items()
     assert pins("requirements-snowflake.txt").items() <= pins("requirements-dev.txt").items()
+    assert pins("requirements-sbom.txt").items() <= pins("requirements-dev.txt").items()
 
 
 @pytest.mark.parametrize("lock", LOCKS)
