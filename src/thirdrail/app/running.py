@@ -127,18 +127,24 @@ class Run:
             self.caretaker.stop()
             for carrier in self.carriers:
                 carrier.stop()
-        for carrier in self.carriers:
-            self._carry_the_rest(carrier)
+        troubles = [trouble for carrier in self.carriers if (trouble := self._carry_the_rest(carrier))]
         look()
+        if troubles:
+            raise troubles[0]
         if self.poller.failure is not None:
             raise ThirdRailError(f"the poller has failed: {self.poller.failure}", hint="please report this")
 
-    def _carry_the_rest(self, carrier: Carrier) -> None:
+    def _carry_the_rest(self, carrier: Carrier) -> ThirdRailError | None:
+        """Let a sink have what has arrived; give why that cannot be told, which is no reason to leave out the next."""
         if carrier.join(_CALL_ENDS_WITHIN_S):
-            carrier.carry_the_rest(self._records_from, LAST_COMMITS_WITHIN_S)
+            try:
+                carrier.carry_the_rest(self._records_from, LAST_COMMITS_WITHIN_S)
+            except ThirdRailError as error:  # the log cannot be read
+                return error
         else:
             text = f"{carrier.name}: a call has not come back; what it carried is carried again at the next start"
             self._say(Event("call_pending", text, sink=carrier.name))
+        return None
 
     def _parts(self) -> Iterator[Part]:
         yield Part(

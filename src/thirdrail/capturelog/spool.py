@@ -35,7 +35,7 @@ _BODIES_KEPT = 64  # of those that duplicates name, while one call reads
 
 
 class SegmentFacts(NamedTuple):
-    """What ``captures list --segments`` shows of one file; ``closed`` means one plain file that may be copied."""
+    """What there is to know of one file; ``closed`` means one plain file that may be copied."""
 
     path: Path
     first: Offset
