@@ -203,6 +203,14 @@ DASHBOARDS: dict[str, tuple[str, dict[str, tuple[Panel, ...]]]] = {
             ),
             "The process": (
                 Panel(
+                    "Begun anew",
+                    "What hung, since the start; any: docs/runbooks/PartBegunAnew.md",
+                    (
+                        ("thirdrail_poller_restarts_total", "the poller"),
+                        ("thirdrail_sink_restarts_total", "{{sink}}"),
+                    ),
+                ),
+                Panel(
                     "Memory",
                     "Grows for days: please report it",
                     (("thirdrail_resident_memory_bytes", "resident"),),
