@@ -21,6 +21,7 @@ from thirdrail.app.watchdog import IN_A_ROW, Part, Watchdog
 from thirdrail.app.writing import Writing
 from thirdrail.city.server import CityServer
 from thirdrail.config import load, polled
+from thirdrail.errors import CatalogUnavailable
 from thirdrail.model.feeds import Feed
 from thirdrail.observe.clock import SystemClock
 from thirdrail.observe.logs import Event
@@ -179,6 +180,32 @@ def test_a_sink_whose_call_does_not_come_back_is_begun_anew_and_nothing_is_doubl
     report = app.audit(app.DataFolder.existing(tmp_path / "data"), None)
     assert report.ok
     assert report.rows_found > 0
+
+
+def test_a_restart_that_fails_leaves_the_old_one_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, over, hung, armed = IcebergWriter.commit, threading.Event(), threading.Event(), threading.Event()
+
+    def commit(self: IcebergWriter, *given: Any) -> None:
+        if armed.is_set() and not hung.is_set():
+            hung.set()
+            over.wait(60)
+        real(self, *given)
+
+    def no_pipeline(*_: object) -> None:
+        raise CatalogUnavailable("the catalog does not answer")
+
+    monkeypatch.setattr(IcebergWriter, "commit", commit)
+    with CityServer(seed=5) as city, running(tmp_path, city) as rig:
+        eventually(lambda: rig.run.state.totals.captures > 4, 60, "captures are carried")
+        monkeypatch.setattr(Writing, "pipeline", no_pipeline)
+        first, before = rig.run.carriers[0], rig.run.state.totals.captures
+        armed.set()
+        eventually(lambda: rig.said_of("cannot be restarted: the catalog does not answer"), 30, "it is said")
+        over.set()
+        eventually(lambda: rig.run.state.totals.captures > before + 4, 60, "captures are carried")
+        assert rig.run.carriers[0] is first
+        assert not not_live(rig.run)
+    assert app.audit(app.DataFolder.existing(tmp_path / "data"), None).ok
 
 
 def test_a_frozen_feed_a_silent_city_and_errors_restart_nothing(tmp_path: Path) -> None:

@@ -177,8 +177,10 @@ class Run:
     def _restart_sink(self, number: int) -> None:
         """Carry by a new pipeline; whatever the old one does when it comes back adds nothing."""
         stuck = self.carriers[number]
+        pipeline = self.work.pipeline(stuck.name)  # may fail; then the old one goes on, if it comes back
         stuck.stop()
-        carrier = stuck.successor(self.work.renewed(number))
+        self.work.replace(number, pipeline)
+        carrier = stuck.successor(pipeline)
         with self._ending:
             if self._is_ending:
                 return

@@ -78,18 +78,16 @@ class Writing:
             self._notes = ChannelNotes(self.folder.path / NOTES, place)
         return self._notes
 
-    def renewed(self, number: int) -> Pipeline:
-        """Give a new pipeline, not yet opened, in place of one whose call does not come back.
+    def replace(self, number: int, pipeline: Pipeline) -> None:
+        """Put a new pipeline in place of one whose call does not come back.
 
         What that one may still do adds nothing: destinations compare positions, and channels belong to who opened
         them last. Its workers end.
         """
         stuck = self.pipelines[number]
-        pipeline = self.pipeline(stuck.reader)
         self.left.append(stuck)
         self.pipelines = (*self.pipelines[:number], pipeline, *self.pipelines[number + 1 :])
         stuck.forget()
-        return pipeline
 
     def interval_seconds(self, pipeline: Pipeline) -> float:
         """Give how long records wait for company on their way into a pipeline's sink."""
