@@ -106,7 +106,7 @@ WELL = {"ok", "duplicate"}
 
 @pytest.mark.parametrize(
     ("feeds", "speed", "seconds", "patience"),
-    [(tuple(ROUTES), 15.0, 25, 2), (SERVED, 4.0, LONG, 8)],
+    [(tuple(ROUTES), 15.0, 25, 2), (SERVED, 4.0, LONG, 20)],
     ids=["subway", "all_of_new_york"],
 )
 def test_every_fault_that_was_injected_is_found_under_its_name_and_nowhere_else(
