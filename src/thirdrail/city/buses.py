@@ -75,10 +75,10 @@ def add_trip_updates(feed: Any, seed: int, at: int) -> None:  # noqa: ANN401
         update.vehicle.id = vehicle_id(trip)
         update.timestamp = fix.at
         update.delay = trip.actual[fix.next_stop][0] - trip.scheduled[fix.next_stop][0]
-        for place in range(fix.next_stop, len(trip.stations)):
+        # Predictions follow the vehicle's report, not the clock: two polls of one report say the same.
+        for place, times in enumerate(trip.all_predicted(fix.next_stop, fix.at), fix.next_stop):
             stop = update.stop_time_update.add(stop_id=trip.stations[place], stop_sequence=place)
-            # Predictions follow the vehicle's report, not the clock: two polls of one report say the same.
-            stop.arrival.time, stop.departure.time = trip.predicted(place, fix.at)
+            stop.arrival.time, stop.departure.time = times
 
 
 def add_vehicles(feed: Any, seed: int, at: int) -> None:  # noqa: ANN401

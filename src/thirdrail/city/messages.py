@@ -92,8 +92,9 @@ def _add(feed: Message, trip: Trip, at: int, number: int) -> None:
     _describe(update.trip, trip, at)
     is_a = trip.line.feed_id == A_DIVISION
     first = trip.next_stop(at)
-    for place in range(first, len(trip.stations)):
-        _add_stop(update, trip, place, at, is_a=is_a, is_first=place == first)
+    is_assigned = trip.is_assigned(at)
+    for place, times in enumerate(trip.all_predicted(first, at), first):
+        _add_stop(update, trip, place, times, is_a=is_a, is_tracked=is_assigned and (place == first or not is_a))
     if (trip.is_under_way(at) or not is_a) and first < len(trip.stations):
         _add_vehicle(feed.entity.add(id=f"{2 * number + 2:06d}").vehicle, trip, first, at)
 
@@ -109,16 +110,16 @@ def _describe(descriptor: Message, trip: Trip, at: int) -> None:
         descriptor.nyct.is_assigned = True
 
 
-def _add_stop(update: Message, trip: Trip, place: int, at: int, *, is_a: bool, is_first: bool) -> None:
+def _add_stop(update: Message, trip: Trip, place: int, times: tuple[int, int], *, is_a: bool, is_tracked: bool) -> None:
     stop = update.stop_time_update.add(stop_id=trip.stop_id(place))
-    arrival, departure = trip.predicted(place, at)
+    arrival, departure = times
     if place > 0 or not is_a:
         stop.arrival.time = arrival
     if place < len(trip.stations) - 1 or not is_a:
         stop.departure.time = departure
     track = ("1" if trip.direction == "S" else "4") if is_a else f"{trip.line.route_id[0]}{1 + trip.seed % 4}"
     stop.nyct.scheduled_track = track
-    if trip.is_assigned(at) and (is_first or not is_a):
+    if is_tracked:
         stop.nyct.actual_track = track if trip.seed % 29 else "2"
 
 

@@ -3,7 +3,7 @@
 Times are POSIX seconds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
@@ -20,7 +20,7 @@ ASSIGNED_AHEAD_S = 120
 REESTIMATED_EVERY_S = 30
 LINGERS_S = 20
 BUS_AHEAD_S = 60
-_SLOWEST = 2.0
+_SLOWEST, _HELD_S = 1.3, 1_800
 _HOLD_CHANCE, _HOLD_S = 0.012, (60, 400)
 _REROUTED, _SHORT = 0.03, 0.05
 
@@ -42,8 +42,8 @@ class Trip:
 
     @property
     def ahead_s(self) -> int:
-        """How long before its departure the trip is listed: a bus just before, a train by the half hour."""
-        return BUS_AHEAD_S if self.line.feed_id == BUSES else PLANNED_AHEAD_S
+        """How long before its departure the trip is listed."""
+        return _ahead_s(self.line)
 
     @property
     def direction(self) -> str:
@@ -71,18 +71,20 @@ class Trip:
         return at >= self.actual[0][1]
 
     def predicted(self, place: int, at: int) -> tuple[int, int]:
-        """Arrival and departure at a stop as expected at a moment.
+        """Arrival and departure at a stop as expected at a moment, see `all_predicted`."""
+        return self.all_predicted(place, at, place + 1)[0]
+
+    def all_predicted(self, first: int, at: int, end: int | None = None) -> Sequence[tuple[int, int]]:
+        """Arrival and departure at the stops from ``first`` on (before ``end``) as expected at a moment.
 
         The plan, while no train is assigned; then what will be, off by an error that shrinks as the train nears
         and is estimated anew every half minute.
         """
         if not self.is_assigned(at):
-            return self.scheduled[place]
-        arrival, departure = self.actual[place]
-        step = (at + self.seed % REESTIMATED_EVERY_S) // REESTIMATED_EVERY_S
-        error = Random(self.seed * 1_000_003 + step).gauss(0, 45)
-        off = round(error * min(1.0, max(0, arrival - at) / 1_800))
-        return arrival + off, departure + off
+            return self.scheduled[first:end]
+        error = _misjudged(self.seed, (at + self.seed % REESTIMATED_EVERY_S) // REESTIMATED_EVERY_S)
+        offs = [round(error * min(1.0, max(0, arrival - at) / 1_800)) for arrival, _ in self.actual[first:end]]
+        return [(a + off, d + off) for (a, d), off in zip(self.actual[first:end], offs, strict=True)]
 
     def last_moved(self, at: int) -> int:
         """When movement was last detected; the future departure, of a train that has not left."""
@@ -121,10 +123,21 @@ def _lines_of(feed_id: str) -> tuple[Line, ...]:
     return lines()[feed_id] if feed_id in lines() else fleet()[feed_id]
 
 
+def _ahead_s(line: Line) -> int:
+    """Give how long before its departure a trip is listed: a bus just before, a train by the half hour."""
+    return BUS_AHEAD_S if line.feed_id == BUSES else PLANNED_AHEAD_S
+
+
 def _numbers(line: Line, start: int, end: int) -> range:
     """Give the numbers of the trips that could be known in a time."""
-    longest = int(line.run_s * _SLOWEST) + 3_600
-    return range((start - longest) // line.headway_s, (end + PLANNED_AHEAD_S) // line.headway_s + 2)
+    longest = int(line.run_s * _SLOWEST) + _HELD_S
+    return range((start - longest) // line.headway_s - 1, (end + _ahead_s(line)) // line.headway_s + 1)
+
+
+@lru_cache(maxsize=40_000)
+def _misjudged(trip_seed: int, step: int) -> float:
+    """Give by how many seconds, half an hour ahead, a trip's predictions of one estimate are off."""
+    return Random(trip_seed * 1_000_003 + step).gauss(0, 45)
 
 
 def _number_of(*parts: object) -> int:
