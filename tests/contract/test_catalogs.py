@@ -1,5 +1,6 @@
 """What every sink promises, and what Iceberg tables promise besides, over each kind of catalog: real servers."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -9,6 +10,7 @@ from random import Random
 import psycopg
 import pytest
 from pyiceberg.catalog import Catalog
+from pyiceberg.catalog.rest import RestCatalog
 
 from tests.contract.test_sinks import Read, SinkContract, commit, pairs, wanted
 from tests.fakes.catalogs import FaultyCatalog
@@ -19,14 +21,18 @@ from tests.iceberg.test_evolution import GAINED
 from tests.oracle.synthetic import HEADER_AT, subway_message
 from tests.simulation.test_commit import EVENTS
 from thirdrail import app
-from thirdrail.app.caring import care_for
+from thirdrail.app.caring import care_for, details
 from thirdrail.config import CatalogConfig, Config, SpoolConfig
 from thirdrail.errors import CatalogUnavailable, UsageError
-from thirdrail.maintenance.care import Policy, care
+from thirdrail.maintenance.care import HOUR_US, Policy, care, named_files
+from thirdrail.maintenance.leftovers import noted
 from thirdrail.model.ports import Sink
 from thirdrail.model.records import Poll
 from thirdrail.query.warehouse import open_warehouse
 from thirdrail.sinks.iceberg.catalog import Address, address_of, open_catalog, settle
+from thirdrail.sinks.iceberg.commit import expire
+from thirdrail.sinks.iceberg.folder import Folder
+from thirdrail.sinks.iceberg.housekeeping import sweep
 from thirdrail.sinks.iceberg.reader import pin
 from thirdrail.sinks.iceberg.sink import IcebergSink
 
@@ -96,6 +102,10 @@ def held(catalog: Catalog) -> list[tuple[int, int]]:
     return pairs(catalog.load_table("mta.events").scan().to_arrow())
 
 
+def there(folder: Folder, below: str = "data") -> set[str]:
+    return set(folder.files(below, (".parquet", ".avro", ".json")))
+
+
 class TestSinks(SinkContract):
     @pytest.fixture
     def sink(self, catalog: Catalog) -> Sink:
@@ -139,6 +149,54 @@ def test_a_merge_that_meets_an_append_is_staged_again(catalog: Catalog) -> None:
     assert len(pinned.files) < 10
 
 
+def test_what_nothing_names_is_deleted_wherever_it_lies_and_nothing_else(catalog: Catalog) -> None:
+    writer = IcebergSink(catalog, FakeClock()).open(EVENTS, "log", "0")
+    for at in range(8):
+        commit(writer, at * 3, at * 3 + 3)
+    table = catalog.load_table("mta.events")
+    folder = Folder(table)
+    replaced = {folder.inside(path) for path in named_files(table)}
+    orphan = f"{next(iter(replaced)).rpartition('/')[0]}/left by a #crash?.parquet"
+    folder.put(orphan, b"half of a fi")
+    assert there(folder) == replaced | {orphan}
+    assert care(catalog, EVENTS, Policy(0, 0), FakeClock()).into == 1
+    assert there(folder) > replaced | {orphan}, "snapshots name the merged ones; the other was seen once"
+    commit(writer, 24, 27)
+
+    waiting = care(catalog, EVENTS, Policy(HOUR_US, HOUR_US, snapshots_us=0), FakeClock())
+    assert (waiting.trouble, waiting.deleted, waiting.waiting) == ("", 0, 9)
+    assert waiting.expired > 8
+    dry = care(catalog, EVENTS, Policy(0, 0), FakeClock(), dry_run=True)
+    assert (dry.trouble, dry.deleted) == ("", 9)
+    assert there(folder) > replaced | {orphan}
+    told = care(catalog, EVENTS, Policy(0, 0), FakeClock())
+    assert (told.trouble, told.deleted, told.deleted_bytes) == ("", 9, dry.deleted_bytes)
+
+    table = catalog.load_table("mta.events")
+    assert there(folder) == {folder.inside(path) for path in named_files(table)}
+    assert len(there(folder)) == 2
+    assert noted(folder).looked_at == max(each.timestamp_ms for each in table.metadata.snapshots) * 1_000
+    assert held(catalog) == wanted(0, 27)
+
+
+def test_old_metadata_goes_unless_a_server_looks_after_it(catalog: Catalog) -> None:
+    writer = IcebergSink(catalog, FakeClock()).open(EVENTS, "log", "0")
+    for at in range(8):
+        commit(writer, at, at + 1)
+    expire(catalog, ("mta", "events"), kept=50, age_us=0)
+    time.sleep(1.1)  # an object store tells seconds
+    commit(writer, 8, 9)
+    table, now = catalog.load_table("mta.events"), time.time_ns() // 1_000
+    folder = Folder(table)
+    before = there(folder, "metadata")
+    assert sweep(table, now) == [], "nothing is half an hour old"
+    gone = sweep(table, now, grace_us=0)
+    assert there(folder, "metadata") == before - set(gone)
+    assert (len(gone) > 3) is not isinstance(catalog, RestCatalog)
+    assert held(catalog) == wanted(0, 9)
+    assert all(snapshot.manifests(table.io) for snapshot in table.metadata.snapshots)
+
+
 def test_a_table_gains_columns(catalog: Catalog) -> None:
     sink = IcebergSink(catalog, FakeClock())
     commit(sink.open(EVENTS, "log", "0"), 0, 9)
@@ -168,6 +226,10 @@ def test_a_data_folder_with_its_tables_there(address: Address | None, tmp_path: 
     data = app.DataFolder.existing(folder)
     for report in care_for(data, config, FakeClock()):
         assert report.trouble == ""
+    shown = {each.table: each for each in details(data, config, FakeClock())}
+    assert {each.would.trouble for each in shown.values()} == {""}
+    assert shown["feed_messages"].looked_at is not None
+    assert shown["feed_messages"].metadata_bytes > 1_000
     if address is not None and address.warehouse:
         assert not [path for path in folder.rglob("*.parquet") if "spool" not in path.parts]
     told = app.audit(data, None)

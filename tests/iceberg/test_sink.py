@@ -1,5 +1,6 @@
 """The Iceberg sink's own promises: foreign hands, quiet tables, flat cost, bounded metadata."""
 
+import os
 import time
 from pathlib import Path
 
@@ -111,10 +112,16 @@ def test_sweeping_deletes_what_is_unreachable_and_nothing_else(tmp_path: Path) -
         commit(writer, number * 3, number * 3 + 3)
     metadata = tmp_path / "warehouse" / "mta" / "events" / "metadata"
     before = len(list(metadata.iterdir()))
-    later = time.time_ns() // 1000 + 7_200_000_000
+    now = time.time_ns() // 1_000
+    later = now + 7_200_000_000
 
-    assert sweep(catalog.load_table("mta.events"), time.time_ns() // 1000) == []
-    deleted = sweep(catalog.load_table("mta.events"), later)
+    assert sweep(catalog.load_table("mta.events"), now) == []
+    assert sweep(catalog.load_table("mta.events"), later) == [], "our clock alone has leapt, the disk's has not"
+    assert sweep(catalog.load_table("mta.events"), now - 60_000_000, grace_us=0) == [], "ours has stepped back"
+    for path in metadata.iterdir():
+        if path != local_path(catalog.load_table("mta.events").metadata_location):
+            os.utime(path, ns=(0, path.stat().st_mtime_ns - 7_200_000_000_000))
+    deleted = sweep(catalog.load_table("mta.events"), now)
 
     assert len(deleted) > 60
     assert len(list(metadata.iterdir())) == before - len(deleted)

@@ -10,11 +10,11 @@ from tests.fakes.clock import FakeClock
 from tests.kill.victim import arm, die_after
 from tests.simulation.test_commit import EVENTS
 from thirdrail.maintenance import care as care_module
-from thirdrail.maintenance import leftovers
 from thirdrail.maintenance.care import Policy, care
 from thirdrail.sinks.iceberg import commit as commit_module
 from thirdrail.sinks.iceberg import rewrite
 from thirdrail.sinks.iceberg.catalog import open_catalog
+from thirdrail.sinks.iceberg.folder import Folder
 from thirdrail.sinks.iceberg.sink import IcebergSink
 
 POINTS: dict[str, tuple[object, str]] = {
@@ -25,8 +25,8 @@ POINTS: dict[str, tuple[object, str]] = {
     "metadata": (SqlCatalog, "_write_metadata"),
     "catalog commit": (SqlCatalog, "commit_table"),
     "verdict": (care_module, "judged"),
-    "deletion": (Path, "unlink"),
-    "notes": (leftovers, "put_file"),
+    "deletion": (Folder, "_delete"),
+    "notes": (Folder, "put"),
 }
 """Functions after whose nth call, counted from the beginning of a round of care, the process dies."""
 

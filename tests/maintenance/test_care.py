@@ -19,6 +19,7 @@ from thirdrail.maintenance import care as care_module
 from thirdrail.maintenance.care import HOUR_US, Policy, care, named_files
 from thirdrail.sinks.iceberg.catalog import open_catalog
 from thirdrail.sinks.iceberg.files import local_path
+from thirdrail.sinks.iceberg.folder import Folder, Found
 from thirdrail.sinks.iceberg.positions import positions_of
 from thirdrail.sinks.iceberg.reader import pin
 from thirdrail.sinks.iceberg.rewrite import Outcome, rewrite
@@ -120,6 +121,48 @@ def test_an_orphan_waits_a_day_of_commits_and_what_is_named_is_never_touched(tmp
     assert held(catalog) == wanted(0, 12)
 
 
+class NoListing:
+    """A store that takes and gives files, and does not say which it has, as one may that was told so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Folder, "files", self._files)
+
+    def _files(self, below: str, suffixes: tuple[str, ...]) -> dict[str, Found]:
+        raise OSError("AWS Error ACCESS_DENIED during ListObjectsV2 operation")
+
+
+def test_a_listing_that_fails_is_told_and_nothing_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = filled(tmp_path, 3)
+    orphan = next(iter(on_disk(tmp_path))).with_name("orphan.parquet")
+    orphan.write_bytes(b"left by a crash")
+    care(catalog, EVENTS, AT_ONCE, FakeClock())
+    commit(writer(catalog), 9, 12)
+    there = on_disk(tmp_path)
+    with monkeypatch.context() as patched:
+        NoListing(patched)
+        report = care(catalog, EVENTS, AT_ONCE, FakeClock())
+    assert "leftovers stay for now" in report.trouble
+    assert "ACCESS_DENIED" in report.trouble
+    assert report.deleted == 0
+    assert on_disk(tmp_path) == there
+    assert care(catalog, EVENTS, AT_ONCE, FakeClock()).deleted == 1
+    assert not orphan.exists()
+
+
+def test_a_manifest_that_cannot_be_read_is_told_and_nothing_is_deleted(tmp_path: Path) -> None:
+    """What it names would seem to be named by nothing."""
+    catalog = filled(tmp_path, 3)
+    care(catalog, EVENTS, AT_ONCE, FakeClock())
+    table = catalog.load_table(NAME)
+    oldest = min(table.metadata.snapshots, key=lambda each: each.sequence_number or 0)
+    local_path(oldest.manifest_list).rename(tmp_path / "aside")
+    commit(writer(catalog), 9, 12)
+    there = on_disk(tmp_path)
+    fresh = open_catalog(tmp_path, create=False)
+    assert "leftovers stay for now" in care(fresh, EVENTS, AT_ONCE, FakeClock()).trouble
+    assert on_disk(tmp_path) == there
+
+
 def test_an_append_in_between_is_kept_and_the_rewrite_staged_again(tmp_path: Path) -> None:
     catalog = filled(tmp_path, 8)
     for number in range(RACES):
@@ -182,20 +225,19 @@ def test_a_crash_between_any_two_deletions_leaves_a_whole_table(
     for number in range(16, 80):
         commit(each, number * 3, number * 3 + 3)
     care(catalog, EVENTS, AT_ONCE, FakeClock())
-    real = Path.unlink
+    real = Folder._delete
     deaths = 0
     while True:
         left = Random(deaths).randint(0, 3)
 
-        def unlink(path: Path, missing_ok: bool = False) -> None:
+        def delete(folder: Folder, path: str) -> None:
             nonlocal left
-            if path.suffix == ".parquet":
-                if left == 0:
-                    raise Crashed
-                left -= 1
-            real(path, missing_ok=missing_ok)
+            if left == 0:
+                raise Crashed
+            left -= 1
+            real(folder, path)
 
-        monkeypatch.setattr(Path, "unlink", unlink)
+        monkeypatch.setattr(Folder, "_delete", delete)
         try:
             if not care(catalog, EVENTS, AT_ONCE, FakeClock()).deleted:
                 break

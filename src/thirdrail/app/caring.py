@@ -20,7 +20,7 @@ from thirdrail.model.tables import ALL_TABLES, NAMESPACE, Table
 from thirdrail.observe.logs import Event, Say
 from thirdrail.sinks.iceberg.catalog import open_catalog
 from thirdrail.sinks.iceberg.chronicle import note_commits
-from thirdrail.sinks.iceberg.files import local_path
+from thirdrail.sinks.iceberg.folder import Folder
 
 LETS_GO_EVERY = 6
 """Rounds between two looks for files that nothing names: each reads all that every snapshot names."""
@@ -114,7 +114,7 @@ def details(folder: DataFolder, config: Config, clock: Clock) -> Iterator[Detail
             found.bytes,
             found.snapshots,
             len(loaded.io.new_input(loaded.metadata_location)),
-            noted(local_path(loaded.location())).looked_at or None,
+            noted(Folder(loaded)).looked_at or None,
             would,
         )
 

@@ -7,7 +7,6 @@ is killed anywhere leaves the table whole and the next one goes on.
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import NamedTuple
 
 from pyiceberg.catalog import Catalog
@@ -21,7 +20,9 @@ from thirdrail.model.ports import Clock
 from thirdrail.model.tables import NAMESPACE, Table
 from thirdrail.sinks.iceberg.commit import KEPT_SNAPSHOTS, expire
 from thirdrail.sinks.iceberg.data_file import EPOCH
-from thirdrail.sinks.iceberg.files import is_local, local_path
+from thirdrail.sinks.iceberg.files import is_local
+from thirdrail.sinks.iceberg.folder import Folder
+from thirdrail.sinks.iceberg.housekeeping import sweep
 from thirdrail.sinks.iceberg.manifests import remembered
 from thirdrail.sinks.iceberg.positions import current_positions
 from thirdrail.sinks.iceberg.reader import PinnedTable, pin
@@ -112,11 +113,7 @@ def care(
             report.replaced |= {file.file_path for file in group}
         if expires:
             report.expired = expire(catalog, name, policy.snapshots, policy.snapshots_us, dry_run=dry_run)
-        found = catalog.load_table(name)
-        if lets_go:
-            _let_go(found, report, policy, dry_run=dry_run)
-        elif report.replaced and not dry_run:
-            remember(found, report.replaced)
+        _look_after_leftovers(catalog.load_table(name), report, policy, clock, dry_run=dry_run, lets_go=lets_go)
     except NoSuchTableError:
         report.trouble = "there is no such table yet"
     except (CommitConflict, CatalogUnavailable) as error:
@@ -153,46 +150,55 @@ def _drop_days(
 
 
 def remember(table: IcebergTable, locations: set[str]) -> None:
-    """Note files that were taken out of a table: what is not noted is an orphan, and waits a day."""
-    if is_local(table.location()):
-        folder = local_path(table.location())
-        before = noted(folder)
-        replaced = before.replaced | {_inside(folder, path) for path in locations}
-        note(folder, Notes(before.unnamed, replaced, before.looked_at))
+    """Note files that were taken out of a table: what is not noted is an orphan, and waits a day.
+
+    Raises:
+        OSError: the note cannot be read or written.
+    """
+    folder = Folder(table)
+    before = noted(folder)
+    replaced = before.replaced | {folder.inside(path) for path in locations}
+    note(folder, Notes(before.unnamed, replaced, before.looked_at))
 
 
-def _let_go(table: IcebergTable, report: Report, policy: Policy, *, dry_run: bool) -> None:
-    """Delete data files that nothing names and nobody waits for. Local warehouses alone."""
-    if not is_local(table.location()):
-        return
-    folder = local_path(table.location())
+def _look_after_leftovers(
+    table: IcebergTable, report: Report, policy: Policy, clock: Clock, *, dry_run: bool, lets_go: bool
+) -> None:
+    """Delete what may go, or note what was replaced; what a disk or store refuses is told, and left for now."""
+    try:
+        if lets_go:
+            _let_go(table, report, policy, clock, dry_run=dry_run)
+        elif report.replaced and not dry_run:
+            remember(table, report.replaced)
+    except OSError as error:
+        report.trouble = f"{report.table}: leftovers stay for now, in {table.location()}: {error}"
+
+
+def _let_go(table: IcebergTable, report: Report, policy: Policy, clock: Clock, *, dry_run: bool) -> None:
+    """Delete data files that nothing names and nobody waits for."""
+    folder = Folder(table)
     # Listed first: a file that is committed in between is named by then, and is not taken for a leftover.
-    there = {str(path.relative_to(folder)): path for path in (folder / "data").rglob("*.parquet")}
+    there = folder.files("data", (".parquet",))
     table = table.refresh()
-    named = {_inside(folder, path) for path in named_files(table)}
-    replaced = {_inside(folder, path) for path in report.replaced}
+    named = {folder.inside(path) for path in named_files(table)}
+    replaced = {folder.inside(path) for path in report.replaced}
     last = table.metadata.current_snapshot()  # the metadata's own time moves with a change of properties, too
     at = (table.metadata.last_updated_ms if last is None else last.timestamp_ms) * 1_000
     positions = sum(current_positions(table.metadata).values())
     before = noted(folder)
     known = Notes(before.unnamed, (before.replaced | replaced) & there.keys(), before.looked_at)
-    verdict = judged(there.keys() - named, known, at, positions, Patience(policy.replaced_us, policy.orphans_us))
+    changed_at = folder.written_at(table.metadata_location)
+    unnamed = {path: changed_at - there[path].written_at for path in there.keys() - named}
+    verdict = judged(unnamed, known, at, positions, Patience(policy.replaced_us, policy.orphans_us))
     report.waiting = len(verdict.notes.unnamed)
-    for path in verdict.delete:
-        report.deleted += 1
-        report.deleted_bytes += there[path].stat().st_size if there[path].exists() else 0
-        if not dry_run:
-            there[path].unlink(missing_ok=True)
-    if not dry_run and verdict.notes != before:
-        note(folder, verdict.notes)
-
-
-def _inside(folder: Path, location: str) -> str:
-    """Give a file's path from the table's folder on; another engine may have written through a link, or elsewhere."""
-    path = local_path(location)
-    if not path.is_relative_to(folder):
-        path, folder = path.resolve(), folder.resolve()
-    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+    if not dry_run:
+        folder.delete(verdict.delete)
+        if verdict.notes != before:
+            note(folder, verdict.notes)
+        if not is_local(table.location()):
+            sweep(table, clock.now())  # on a disk whoever commits does so
+    report.deleted = len(verdict.delete)
+    report.deleted_bytes = sum(there[path].bytes for path in verdict.delete)
 
 
 def named_files(table: IcebergTable) -> set[str]:

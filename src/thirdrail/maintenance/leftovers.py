@@ -4,17 +4,18 @@ A file that a rewrite replaced was in the table, so nobody will name it again; r
 want it, for a grace period after the last snapshot that names it is gone. Any other file may be one that a writer is
 about to commit: it goes only when it was seen unnamed a day ago, and the table's positions have moved since, so that
 whoever wrote it would find its span taken. Times are those of the table's own commits: a clock that jumps while
-nobody commits deletes nothing.
+nobody commits deletes nothing. And whoever stores the files must have had it as long, by its own clock: in an object
+store that is another machine's.
 
 What was seen stands in a small file beside the table's data; without it, the waiting begins anew.
 """
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
 
-from thirdrail.sinks.iceberg.files import put_file
+from thirdrail.sinks.iceberg.folder import Folder
 
 NOTES = "leftovers.json"
 
@@ -51,8 +52,12 @@ class Patience(NamedTuple):
     orphan: int
 
 
-def judged(unnamed: set[str], before: Notes, at: int, positions: int, patience: Patience) -> Verdict:
-    """Give what of the unnamed files may be deleted. Pure. ``at`` is the time of the table's last commit."""
+def judged(unnamed: Mapping[str, int], before: Notes, at: int, positions: int, patience: Patience) -> Verdict:
+    """Give what of the unnamed files may be deleted. Pure.
+
+    ``unnamed``: path → its age (µs) at the table's last change, by the clock of whoever stores it. ``at``: the time of
+    the table's last commit.
+    """
     delete: list[str] = []
     waiting: dict[str, Seen] = {}
     for path in sorted(unnamed):
@@ -60,7 +65,8 @@ def judged(unnamed: set[str], before: Notes, at: int, positions: int, patience: 
         if path in before.replaced:
             is_due = at - seen.at >= patience.replaced
         else:
-            is_due = at - seen.at >= patience.orphan and positions > seen.positions
+            age = min(at - seen.at, unnamed[path])
+            is_due = age >= patience.orphan and positions > seen.positions
         if is_due and path in before.unnamed:
             delete.append(path)
         else:
@@ -68,14 +74,19 @@ def judged(unnamed: set[str], before: Notes, at: int, positions: int, patience: 
     return Verdict(delete, Notes(waiting, before.replaced.difference(delete), at))
 
 
-def noted(folder: Path) -> Notes:
-    """Give the notes of a table; none when they are missing or damaged."""
+def noted(folder: Folder) -> Notes:
+    """Give the notes of a table; none when they are missing or damaged.
+
+    Raises:
+        OSError: they cannot be read.
+    """
+    found = folder.read(NOTES)
     try:
-        return msgspec.json.decode((folder / NOTES).read_bytes(), type=Notes)
-    except (OSError, msgspec.DecodeError):
+        return Notes() if found is None else msgspec.json.decode(found, type=Notes)
+    except msgspec.DecodeError:
         return Notes()
 
 
-def note(folder: Path, notes: Notes) -> None:
+def note(folder: Folder, notes: Notes) -> None:
     """Write the notes durably, in one piece."""
-    put_file(folder / NOTES, msgspec.json.encode(notes))
+    folder.put(NOTES, msgspec.json.encode(notes))

@@ -3,6 +3,7 @@
 Only metadata: manifest lists and manifests that no kept snapshot names, and old ``metadata.json`` files. Data
 files are never touched. A file must be half an hour old: a writer that froze while it staged will find
 ``main`` moved by then (a table moves at least every 10 minutes while one writes), so its files are never needed.
+Old by two clocks: ours, and that of whoever stores the files, which may be another machine.
 """
 
 from pathlib import Path
@@ -10,33 +11,29 @@ from pathlib import Path
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.table import Table as IcebergTable
 
-from thirdrail.sinks.iceberg.files import is_local, local_path
+from thirdrail.sinks.iceberg.folder import Folder
 
 GRACE_US = 1_800_000_000
 
 
-def sweep(table: IcebergTable, now: int, grace_us: int = GRACE_US) -> list[Path]:
-    """Delete what is unreachable and older than the grace period; give the paths. Local warehouses alone."""
-    if not is_local(table.location()) or isinstance(table.catalog, RestCatalog):
+def sweep(table: IcebergTable, now: int, grace_us: int = GRACE_US) -> list[str]:
+    """Delete what is unreachable and older than the grace period; give the paths in the table's folder.
+
+    Raises:
+        OSError: files cannot be listed, read or deleted.
+    """
+    if isinstance(table.catalog, RestCatalog):
         return []  # a REST catalog's server writes its metadata, and looks after it
-    directory = local_path(table.location()) / "metadata"
-    candidates = [path for path in directory.iterdir() if _age_us(path, now) > grace_us]
-    if not candidates:
+    folder = Folder(table)
+    there = folder.files("metadata", (".avro", ".json"))
+    newest = max((file.written_at for file in there.values()), default=now)
+    old = [path for path, file in there.items() if min(now, newest) - file.written_at > grace_us]
+    if not old:
         return []
     reachable = _reachable(table)
-    deleted = []
-    for path in candidates:
-        if path.name not in reachable and path.suffix in (".avro", ".json"):
-            path.unlink(missing_ok=True)
-            deleted.append(path)
-    return deleted
-
-
-def _age_us(path: Path, now: int) -> int:
-    try:
-        return now - path.stat().st_mtime_ns // 1000
-    except FileNotFoundError:
-        return 0
+    unreachable = [path for path in old if Path(path).name not in reachable]
+    folder.delete(unreachable)
+    return unreachable
 
 
 def _reachable(table: IcebergTable) -> set[str]:

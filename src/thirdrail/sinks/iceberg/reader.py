@@ -8,10 +8,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from pyarrow.fs import FileSystem, LocalFileSystem
 from pyiceberg.catalog import Catalog
 from pyiceberg.conversions import from_bytes
-from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.manifest import DataFile, DataFileContent, ManifestContent, ManifestEntry, ManifestFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.transforms import DayTransform
@@ -20,6 +18,7 @@ from pyiceberg.types import DateType, LongType, StringType
 from thirdrail.errors import TableUnreadable
 from thirdrail.model.tables import NAMESPACE, Column, Table
 from thirdrail.sinks.iceberg.files import is_local, local_path
+from thirdrail.sinks.iceberg.folder import filesystem
 from thirdrail.sinks.iceberg.positions import KEPT_FROM, Positions, begun_positions, columns_since, current_positions
 
 _WIDENING = pl.ScanCastOptions(integer_cast="upcast", float_cast="upcast", missing_struct_fields="raise")
@@ -79,7 +78,7 @@ class PinnedTable:
         Each file carries the bounds that its manifest notes, so that whoever filters does not open those outside.
         """
         form = ds.ParquetFileFormat()
-        system, path_of = _filesystem(self.source)
+        system, path_of = filesystem(self.source)
         bounded = [
             (self.table[name], self.field_ids[name])
             for name in (self.table.day, self.table.order, "feed_id", "route_id", "trip_key", "stop_id")
@@ -160,16 +159,6 @@ def _guarantee(file: DataFile, columns: list[tuple[Column, int]]) -> pc.Expressi
         low, high = (pa.scalar(from_bytes(kind, value)).cast(column.arrow.type) for value in (low, high))
         known = known & (pc.field(column.name) >= low) & (pc.field(column.name) <= high)
     return known
-
-
-def _filesystem(table: IcebergTable) -> tuple[FileSystem, Callable[[str], str]]:
-    """Give Arrow's file system of a table, and how it names a file of a location."""
-    if is_local(table.location()):
-        return LocalFileSystem(), lambda location: str(local_path(location))
-    io = table.io
-    assert isinstance(io, PyArrowFileIO)  # noqa: S101 - as it was opened
-    scheme, netloc, _ = PyArrowFileIO.parse_location(table.location())
-    return io.fs_by_scheme(scheme, netloc), lambda location: PyArrowFileIO.parse_location(location)[2]
 
 
 def _bound(bounds: dict[int, bytes] | None, field_id: int) -> int | None:

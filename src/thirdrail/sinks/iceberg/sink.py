@@ -19,6 +19,7 @@ from thirdrail.model.tables import COMMITS, FEED_MESSAGES, NAMESPACE, Table
 from thirdrail.sinks.iceberg.chronicle import Chronicle
 from thirdrail.sinks.iceberg.commit import Staged, commit
 from thirdrail.sinks.iceberg.data_file import write_data_files
+from thirdrail.sinks.iceberg.files import is_local
 from thirdrail.sinks.iceberg.housekeeping import sweep
 from thirdrail.sinks.iceberg.manifests import merged, new_manifest, parent_manifests
 from thirdrail.sinks.iceberg.positions import (
@@ -274,10 +275,15 @@ class IcebergWriter:
         return Staged(manifests, after, Operation.APPEND, len(files), rows, properties=begun)
 
     def _sweep(self) -> None:
-        """Delete what dropped out of the metadata, at the first commit and every 10 minutes."""
+        """Delete what dropped out of the metadata, at the first commit and every 10 minutes; on a disk alone.
+
+        An object store takes a tenth of a second a file, which is care's to wait for.
+        """
         if self._is_first or self._clock.monotonic() - self._swept_at >= SWEEP_SECONDS:
             self._is_first, self._swept_at = False, self._clock.monotonic()
-            sweep(self._catalog.load_table(self._name), self._clock.now())
+            table = self._catalog.load_table(self._name)
+            if is_local(table.location()):
+                sweep(table, self._clock.now())
 
 
 def _rows(table: IcebergTable) -> int:
