@@ -45,16 +45,16 @@ def test_ten_minutes_without_the_service_are_exactly_ten_minutes_per_feed(
     clock = FakeClock(AT * 1_000_000)
     # PyIceberg stamps a snapshot with the machine's clock.
     monkeypatch.setattr(commits, "Snapshot", lambda **given: Snapshot(timestamp_ms=clock.now() // 1_000, **given))
-    serve(tmp_path / "data", clock, range(30))
-    serve(tmp_path / "data", clock, range(40, 70), late=50)
-    clock.jump(AT + 71 * 60 - clock.now() / 1e6)
+    serve(tmp_path / "data", clock, range(15))
+    serve(tmp_path / "data", clock, range(25, 45), late=30)
+    clock.jump(AT + 46 * 60 - clock.now() / 1e6)
 
     found = report(app.DataFolder.existing(tmp_path / "data"), CONFIG, clock, (AT - 3_600) * 1_000_000)
 
     assert datetime.fromtimestamp(found.since / 1e6, UTC) == datetime.fromtimestamp(AT, UTC)
     for feed in found.feeds:
-        assert (feed.minutes, feed.not_run, feed.late, feed.unanswered) == (70, 10, 1, 0), feed
-        assert feed.in_time + feed.quiet == 59
+        assert (feed.minutes, feed.not_run, feed.late, feed.unanswered) == (45, 10, 1, 0), feed
+        assert feed.in_time + feed.quiet == 34
     availability = next(each for each in found.figures if each.name == "availability")
     due = sum(each.published + each.not_run for each in found.feeds)
     assert availability.value == pytest.approx(1 - 22 / due)

@@ -232,8 +232,8 @@ def fuzz(seeds: range) -> int:
     return accepted
 
 
-def test_five_thousand_mutants_crash_nothing_and_none_is_accepted_that_upb_refuses() -> None:
-    assert fuzz(range(5_000)) > 100
+def test_two_thousand_mutants_crash_nothing_and_none_is_accepted_that_upb_refuses() -> None:
+    assert fuzz(range(2_000)) > 40
 
 
 @pytest.mark.crash

@@ -15,7 +15,7 @@ import pytest
 from tests.deploy.alerting import ROOT, Inbox, alertmanager, answers, inbox, needs_prometheus, prometheus, scraped
 from tests.fakes.servers import free_port
 from tests.faults.disk import SmallDisk
-from tests.faults.process import Victim, eventually, run_once
+from tests.faults.process import Victim, eventually, run_here
 from tests.faults.proxy import BlackHole, FaultProxy, Passing
 from tests.live.configured import configured
 from thirdrail.city.server import CityServer
@@ -57,7 +57,7 @@ class Drill:
 
     def calls(self, *command: str | Path) -> str:
         """Call a command that a runbook names; give what it said."""
-        done = run_once(*command, "--data", self._data)
+        done = run_here(*command, "--data", self._data)
         assert done.returncode == 0, (command, done.stdout, done.stderr)
         return done.stdout
 

@@ -1,18 +1,23 @@
 """Real child processes whose output and end a test can wait for."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Self
 
+from thirdrail.cli.main import run as command_line
+
 _LOOK_EVERY_S = 0.05
 _STOPS_WITHIN_S = 5.0
+_PRINTING = threading.Lock()  # `sys.stdout` is everybody's
 
 
 def eventually(holds: Callable[[], object], within_s: float, what: str, every_s: float = _LOOK_EVERY_S) -> None:
@@ -105,11 +110,13 @@ class Child:
         deadline = time.monotonic() + within_s
         while True:
             code = self.process.poll()  # before the look: its last act may be what is waited for
+            began = time.monotonic()
             if holds():
                 return
             assert code is None, f"it ended with {code} before {what}: {self.output}"
             assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}: {self.output}"
-            time.sleep(_LOOK_EVERY_S)
+            # A look that costs much is made seldom: it takes the machine from what is looked at.
+            time.sleep(max(_LOOK_EVERY_S, 2 * (time.monotonic() - began)))
 
     def until_said(self, text: str, within_s: float = 20) -> None:
         """Wait until it has printed a text."""
@@ -141,3 +148,11 @@ def run_once(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     """Run the command line to its end."""
     command: Sequence[str] = [sys.executable, "-m", "thirdrail", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def run_here(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+    """Give what ``run_once`` does of a command that asks, in this process: to start one costs two seconds of CPU."""
+    words = [*map(str, arguments)]
+    with _PRINTING, redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        code = command_line(words)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())

@@ -13,7 +13,7 @@ import thirdrail
 from tests.decode.test_alerts_json import AT, touched
 from tests.decode.test_siri import activity, document
 from tests.fakes.clock import FakeClock
-from tests.faults.process import Victim, run_once
+from tests.faults.process import Victim, run_here, run_once
 from thirdrail import app
 from thirdrail.city.buses import siri_vehicles
 from thirdrail.city.messages import body
@@ -135,7 +135,7 @@ def test_all_of_new_york_fills_every_table_and_the_whole_fleet_is_never_asked_fo
     assert empty == ["siri_onward_calls", "siri_situations"], "the city's SIRI has no onward calls and no situations"
     sizes = asked(data, "SELECT max(entity_count) AS n FROM feed_messages WHERE feed_id LIKE 'bus_%s'")
     assert sizes[0]["n"] > 3_500
-    report = run_once("audit", "--json", "--data", str(data))
+    report = run_here("audit", "--json", "--data", str(data))
     assert json.loads(report.stdout)["ok"]
 
 

@@ -1,13 +1,13 @@
 """What a data folder holds, counted without our code: exported bodies, stock bindings, Polars."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
 from google.transit.gtfs_realtime_pb2 import FeedMessage
 from pyiceberg.catalog.sql import SqlCatalog
+
+from tests.faults.process import run_here
 
 _KEY = ["capture_offset", "trip_id", "stop_id", "arrival", "departure"]
 
@@ -47,8 +47,9 @@ def _expected(folder: Path, scratch: Path) -> pl.DataFrame:
 
 
 def _thirdrail(folder: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "thirdrail", "captures", *arguments, "--data", str(folder)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    done = run_here("captures", *arguments, "--data", folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def _found(folder: Path) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.faults.clocks import ShiftedClock
 from tests.faults.disk import SmallDisk
-from tests.faults.process import Victim, run_once
+from tests.faults.process import Victim, run_here, run_once
 from tests.faults.proxy import BlackHole, FaultProxy, Passing, Refusing, Reset
 from tests.faults.syscalls import FailingSyscalls
 from tests.live.configured import configured
@@ -34,12 +34,12 @@ WELL = {"ok", "duplicate"}
 
 
 def rows(data: Path) -> int:
-    found = run_once("tables", "--json", "--data", data)
+    found = run_here("tables", "--json", "--data", data)
     return sum(table["rows"] for table in json.loads(found.stdout)) if found.returncode == 0 else 0
 
 
 def audited(data: Path) -> dict[str, object]:
-    found = run_once("audit", "--json", "--data", data)
+    found = run_here("audit", "--json", "--data", data)
     assert found.stdout, found.stderr
     report: dict[str, object] = json.loads(found.stdout)
     assert (report["ok"], report["pending"]) == (True, 0), report
@@ -48,7 +48,7 @@ def audited(data: Path) -> dict[str, object]:
 
 def outcomes(data: Path) -> list[str]:
     """The outcomes of every poll, in order."""
-    listed = json.loads(run_once("captures", "list", "--json", "--limit", "100000", "--data", data).stdout)
+    listed = json.loads(run_here("captures", "list", "--json", "--limit", "100000", "--data", data).stdout)
     return [capture["outcome"] for capture in reversed(listed) if "outcome" in capture]
 
 
@@ -110,7 +110,7 @@ def test_polling_pauses_below_the_reserve_and_what_is_in_the_log_is_committed(tm
 
 
 def status(data: Path, config: Path) -> str:
-    return run_once("status", "--json", "--data", data, "--config", config).stdout
+    return run_here("status", "--json", "--data", data, "--config", config).stdout
 
 
 def test_a_disk_that_fails_to_write_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -138,10 +138,10 @@ def test_a_disk_that_becomes_read_only_can_be_read_and_is_written_again_later(tm
         assert run_once(*arguments, "--for", "5s").returncode == 0
         disk.be_read_only(is_read_only=True)
         assert rows(data) > 0
-        assert run_once("status", "--data", data).returncode == 0
-        assert run_once("sql", "SELECT count(*) FROM trips_now", "--data", data).returncode == 0
+        assert run_here("status", "--data", data).returncode == 0
+        assert run_here("sql", "SELECT count(*) FROM trips_now", "--data", data).returncode == 0
         audited(data)
-        refused = run_once(*arguments, "--for", "1s")
+        refused = run_here(*arguments, "--for", "1s")
         assert (refused.returncode, "cannot be written" in refused.stderr) == (2, True)
         disk.be_read_only(is_read_only=False)
         before = rows(data)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.faults.process import Victim, run_once
+from tests.faults.process import Victim, run_here, run_once
 from tests.live.configured import configured
 from thirdrail.city.server import CityServer
 from thirdrail.cli.main import run as command_line
@@ -165,7 +165,7 @@ def test_a_run_in_which_all_is_well_says_that_it_started_and_stopped_and_nothing
     assert found.stdout == ""
     said = lines(found.stderr)
     assert [line["event"] for line in said] == ["started", "listening", "stopped"]
-    polls = json.loads(run_once("status", "--json", "--data", tmp_path / "d").stdout)["feeds"]
+    polls = json.loads(run_here("status", "--json", "--data", tmp_path / "d").stdout)["feeds"]
     assert sum(feed["polls"] for feed in polls) >= 24
     assert int(str(said[-1]["captures"])) >= 8
 

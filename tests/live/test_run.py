@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.faults.process import Victim, run_once
+from tests.faults.process import Victim, run_here, run_once
 from tests.live.configured import configured
 from thirdrail.city.lines import ROUTES
 from thirdrail.city.server import SERVED, CityServer
@@ -42,7 +42,7 @@ def test_the_two_commands_that_demo_prints_answer_while_it_runs(tmp_path: Path) 
         demo.send(signal.SIGINT)
         assert demo.ends(10) == 0
     assert "all committed" in demo.output
-    assert run_once("audit", "--data", data).returncode == 0
+    assert run_here("audit", "--data", data).returncode == 0
 
 
 def test_run_stops_on_sigterm_within_ten_seconds_with_everything_committed(tmp_path: Path) -> None:
@@ -52,13 +52,13 @@ def test_run_stops_on_sigterm_within_ten_seconds_with_everything_committed(tmp_p
             run.until(lambda: polls(tmp_path / "d") >= 2 * len(ROUTES), 30, "every feed was asked twice")
             run.send(signal.SIGTERM)
             assert run.ends(10) == 0
-    report = json.loads(run_once("audit", "--json", "--data", tmp_path / "d").stdout)
+    report = json.loads(run_here("audit", "--json", "--data", tmp_path / "d").stdout)
     assert (report["ok"], report["pending"]) == (True, 0)
     assert report["captures"] >= 2 * len(ROUTES)
 
 
 def polls(data: Path) -> int:
-    found = run_once("status", "--json", "--data", data)
+    found = run_here("status", "--json", "--data", data)
     return sum(feed["polls"] for feed in json.loads(found.stdout)["feeds"]) if found.returncode == 0 else 0
 
 
@@ -75,7 +75,7 @@ def test_ctrl_c_twice_leaves_at_once_and_loses_nothing(tmp_path: Path) -> None:
             tmp_path / "on.log", "run", "--data", str(tmp_path / "d"), "--config", str(config), "--for", "2s"
         ) as on:
             assert on.ends(30) == 0
-    assert run_once("audit", "--data", tmp_path / "d").returncode == 0
+    assert run_here("audit", "--data", tmp_path / "d").returncode == 0
 
 
 def test_a_second_process_is_told_who_runs_and_readers_are_welcome(tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ def test_a_second_process_is_told_who_runs_and_readers_are_welcome(tmp_path: Pat
             second = run_once(*arguments)
             assert second.returncode == 1
             assert re.search(rf"already running: process {run.process.pid} since 20\d\d-", second.stderr)
-            assert run_once("tables", "--data", tmp_path / "d").returncode == 0
-            assert run_once("audit", "--data", tmp_path / "d").returncode == 0
+            assert run_here("tables", "--data", tmp_path / "d").returncode == 0
+            assert run_here("audit", "--data", tmp_path / "d").returncode == 0
             run.send(signal.SIGTERM)
             assert run.ends(10) == 0
 
@@ -109,13 +109,13 @@ def test_without_a_network_one_line_names_the_cause_and_the_demo(tmp_path: Path)
 
 def test_demo_refuses_a_folder_of_live_data_and_run_a_simulated_one(tmp_path: Path) -> None:
     assert run_once("demo", "--data", tmp_path / "s", "--for", "1s").returncode == 0
-    refused = run_once("run", "--data", tmp_path / "s", "--for", "1s")
+    refused = run_here("run", "--data", tmp_path / "s", "--for", "1s")
     assert (refused.returncode, "holds simulated data" in refused.stderr) == (2, True)
     config = tmp_path / "run.toml"
     config.write_text('[feeds.subway_g]\nurl = "http://127.0.0.1:1/x"\n')
     lonely = ("--feeds", "subway_g", "--config", str(config), "--for", "1s")
     assert run_once("run", "--data", tmp_path / "l", *lonely).returncode == 0
-    refused = run_once("demo", "--data", tmp_path / "l", "--for", "1s")
+    refused = run_here("demo", "--data", tmp_path / "l", "--for", "1s")
     assert (refused.returncode, "holds live data" in refused.stderr) == (2, True)
 
 
@@ -133,7 +133,7 @@ def test_demo_refuses_a_folder_of_live_data_and_run_a_simulated_one(tmp_path: Pa
 )
 def test_what_cannot_be_done_is_said_in_a_line(tmp_path: Path, arguments: list[str], wanted: str) -> None:
     data = [] if arguments[0] == "feeds" else ["--data", str(tmp_path / "d")]
-    found = run_once(*arguments, *data)
+    found = run_here(*arguments, *data)
     assert found.returncode == 2
     assert wanted in found.stderr
     assert "Traceback" not in found.stderr
@@ -143,22 +143,22 @@ def test_what_cannot_be_done_is_said_in_a_line(tmp_path: Path, arguments: list[s
 def test_feeds_check_tells_network_feed_and_path_apart(tmp_path: Path) -> None:
     with CityServer(seed=1, faults={}) as city:
         config = configured(tmp_path / "run.toml", city)
-        well = run_once("feeds", "check", "subway_ace", "--config", config)
+        well = run_here("feeds", "check", "subway_ace", "--config", config)
         assert well.returncode == 0, well.stderr
         assert re.search(r"verdict +well", well.stdout)
         assert re.search(r"rows +\d", well.stdout)
-        every = run_once("feeds", "check", "--config", config)
+        every = run_here("feeds", "check", "--config", config)
         assert every.returncode == 0
         city.set_faults({"xml_200": 1.0})
-        bad = run_once("feeds", "check", "subway_ace", "--config", config)
+        bad = run_here("feeds", "check", "subway_ace", "--config", config)
         assert bad.returncode == 1
         assert "the feed is at fault" in bad.stdout
         assert "NoSuchKey" in bad.stdout
         slashed = tmp_path / "slash.toml"
         slashed.write_text(f'[feeds.subway_ace]\nurl = "{city.url_of("subway_ace").replace("%2F", "/")}"\n')
-        wrong = run_once("feeds", "check", "subway_ace", "--config", slashed)
+        wrong = run_here("feeds", "check", "subway_ace", "--config", slashed)
         assert "%2F must not become a slash" in re.sub(r"\s+", " ", wrong.stdout)
-    gone = run_once("feeds", "check", "subway_ace", "--config", config)
+    gone = run_here("feeds", "check", "subway_ace", "--config", config)
     assert gone.returncode == 1
     assert "the network is at fault" in gone.stdout
 
@@ -194,7 +194,7 @@ def test_a_city_of_its_own_is_polled_by_configuration_and_tells_what_really_happ
         assert set(addresses) == set(SERVED)
         config = tmp_path / "run.toml"
         config.write_text(f'[feeds.subway_si]\nurl = "{addresses["subway_si"]}"\n')
-        checked = run_once("feeds", "check", "subway_si", "--config", config, "--json")
+        checked = run_here("feeds", "check", "subway_si", "--config", config, "--json")
         assert json.loads(checked.stdout)["rows"]["trip_updates"] > 5
         city.send(signal.SIGTERM)
         assert city.ends(10) == 0

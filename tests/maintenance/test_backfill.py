@@ -1,5 +1,6 @@
 """A table that came later gets the rows of the captures before: all that the log holds, once, without a gap."""
 
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -65,16 +66,28 @@ def audited(folder: Path) -> int:
     return told.rows_found
 
 
-@pytest.fixture
-def came_later(tmp_path: Path) -> tuple[Path, list[str]]:
-    """A folder whose table was lost and made anew: as if a newer version had brought it; and the rows that it had."""
-    folder = tmp_path / "data"
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list[str]]:
+    """A folder whose table was lost and made anew: as if a newer version had brought it; a copy; and its rows before.
+
+    For all tests of this file: what is not to be changed is the copy.
+    """
+    folder = tmp_path_factory.mktemp("later") / "data"
     take_in(folder, 0, BEFORE)
     before = rows(folder, 1 << 40)
     open_catalog(folder, create=False).drop_table("mta.stop_time_updates")
     with pytest.raises(NoDataYet):
         fill(folder)
     take_in(folder, BEFORE, BEFORE + AFTER)
+    return folder, Path(shutil.copytree(folder, folder.with_name("kept"))), before
+
+
+@pytest.fixture
+def came_later(kept: tuple[Path, Path, list[str]]) -> tuple[Path, list[str]]:
+    """That folder as it was, and the rows that it had. Paths in tables are absolute: it lies where it always lay."""
+    folder, copy, before = kept
+    shutil.rmtree(folder)
+    shutil.copytree(copy, folder)
     return folder, before
 
 

@@ -34,15 +34,22 @@ def take_in(folder: Path, first: int, last: int) -> None:
             work.drain(app.Totals())
 
 
-@pytest.fixture
-def moved(tmp_path: Path) -> tuple[Path, Path]:
-    """A folder that was filled, cared for, filled on, and moved."""
-    old, new = tmp_path / "old place", tmp_path / "elsewhere" / "new"
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Where a folder was filled, cared for and filled on, and where it lies now; for all tests of this file."""
+    old = tmp_path_factory.mktemp("filled") / "old place"
     take_in(old, 0, 20)
     list(care_for(app.DataFolder.existing(old), CONFIG, FakeClock()))
     take_in(old, 20, 25)
-    new.parent.mkdir()
-    old.rename(new)
+    return old, old.rename(old.with_name("kept"))
+
+
+@pytest.fixture
+def moved(filled: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+    """Where that folder was, and where a copy of it is that is this test's alone."""
+    old, kept = filled
+    new = tmp_path / "elsewhere" / "new"
+    shutil.copytree(kept, new)
     return old, new
 
 

@@ -1,5 +1,6 @@
 """After months, a query that names a time reads the manifests that can hold it: counted, in files and in CPU."""
 
+import operator
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,7 @@ FIRST_DAY = 20_000
 """2024-10-04."""
 
 DAY_US = 86_400_000_000
+SIGNS = {"<": operator.lt, "<=": operator.le, "=": operator.eq, ">=": operator.ge, ">": operator.gt}
 
 
 def grown(catalog: LocalCatalog, table: Table, row: dict[str, object]) -> None:
@@ -176,9 +178,8 @@ def test_the_answer_is_the_same(tmp_path: Path) -> None:
     for offset, at in enumerate(times):
         writer.commit(arrow(FEED_MESSAGES, [message(offset, fetched_at=at)]), Span(offset, offset + 1))
     warehouse = open_warehouse(catalog)
-    for sign in ("<", "<=", "=", ">=", ">"):
+    for sign, holds in SIGNS.items():
         for at in times:
             said = f"SELECT count(*) AS n FROM feed_messages WHERE fetched_at {sign} TIMESTAMPTZ '{at.isoformat()}'"
             (row,) = warehouse.sql(said).to_pylist()
-            (plain,) = warehouse.sql(said.replace("fetched_at", "(fetched_at + INTERVAL 0 DAY)")).to_pylist()
-            assert row == plain, said
+            assert row["n"] == sum(holds(each, at) for each in times), said

@@ -32,7 +32,7 @@ def test_it_passes_when_every_part_does(tmp_path: Path) -> None:
     ended = run(tmp_path, None)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "fails" not in ended.stdout
-    for part in ("apt-get update", "make setup", "make check", " tests/simulation tests/", "--ignore=tests/simulation"):
+    for part in ("apt-get update", "make setup", "make check", " tests/soak tests/", "--ignore=tests/soak"):
         assert part in ended.stdout
 
 
@@ -44,10 +44,11 @@ def test_it_passes_when_every_part_does(tmp_path: Path) -> None:
         "make*setup*",
         "make*readers*",
         "make*check*",
-        # The searches, which run in the background; then every other test.
-        '*"1200 tests/simulation"*',
-        '*"1200 tests/snowpipe_streaming"*',
-        "make*test*--ignore=tests/simulation*",
+        # The three lanes in the background, and that of every other test.
+        '*" tests/live"*',
+        '*" tests/snowpipe_streaming"*',
+        '*" tests/soak"*',
+        "make*test*--ignore=tests/soak*",
         "make*engine*",
     ],
 )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from thirdrail.cli.city import stop_at_eof
 from thirdrail.cli.interrupt import asked_to_stop
-from thirdrail.cli.live import stop_at_eof
 from thirdrail.cli.look import print_result
 from thirdrail.cli.output import show
 from thirdrail.errors import NoInput

@@ -1,4 +1,4 @@
-"""``run``, ``demo`` and ``city``: tables of what happens now, for real or simulated."""
+"""``run`` and ``demo``: tables of what happens now, for real or simulated."""
 
 import os
 import shlex
@@ -18,11 +18,9 @@ from thirdrail import __version__, app
 from thirdrail.app.data_folder import LIVE, SIMULATED
 from thirdrail.app.measuring import not_live, not_ready, samples
 from thirdrail.app.running import Run
-from thirdrail.city.faults import FAULTS
 from thirdrail.city.lines import ROUTES
-from thirdrail.city.server import SERVED, CityServer
-from thirdrail.city.trains import City
-from thirdrail.city.truth import write_truth
+from thirdrail.city.server import SERVED
+from thirdrail.cli.city import fault_rates
 from thirdrail.cli.interrupt import Stopping, asked_to_stop
 from thirdrail.cli.options import DEFAULT_DATA, config_option, data_option, duration
 from thirdrail.cli.output import counted
@@ -128,83 +126,6 @@ def demo(  # noqa: PLR0913, PLR0917 - one per option
         if config.observe.logs == HUMAN:
             click.echo(f"a simulated New York (seed {seed}) is served at {address}")
         return keep_tables(data, config, tuple(rebased(feed, address) for feed in feeds), SIMULATED, seconds)
-
-
-@click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes any free one.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another New York.")
-@click.option("--speed", type=float, default=1.0, show_default=True, help="Its time runs so many times as fast.")
-@click.option("--faults", metavar="NAME=RATE,…", help="Let the feeds misbehave: hollow=0.05, or all=0.05.")
-@click.option("--journal", type=click.Path(path_type=Path), help="One JSON line per answer, into this file.")
-@click.option(
-    "--truth",
-    "truth_path",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="What really happened, as Parquet files into this folder at the end.",
-)
-@click.option("--until-eof", is_flag=True, help="Stop when standard input ends.")
-def city(
-    port: int,
-    seed: int,
-    speed: float,
-    faults: str | None,
-    journal: Path | None,
-    truth_path: Path | None,
-    *,
-    until_eof: bool,
-) -> int:
-    """Serve a simulated New York on this machine, for tests and demonstrations.
-
-    Point feeds at it with `feeds.<id>.url` in a configuration; their addresses are printed. The truth, from
-    start to end: every arrival and departure of trains and buses, and the life of every alert and outage.
-    """
-    server = CityServer(seed=seed, speed=speed, faults=fault_rates(faults), journal=journal, port=port)
-    with asked_to_stop("stopping") as stopping, server:
-        click.echo(server.url)
-        for feed_id in SERVED:
-            click.echo(f"  {feed_id:22s} {server.url_of(feed_id)}")
-        sys.stdout.flush()
-        if until_eof:
-            stop_at_eof(stopping)
-        began = int(server.now())
-        stopping.wait()
-        ended = int(server.now())
-    if truth_path is not None:
-        rows = write_truth(City(seed), began, ended, truth_path)
-        passed, lived = counted(rows["passages"], "passage"), f"{rows['lives']:,} lives"
-        click.echo(f"{passed} of trains and buses, {lived} of alerts and outages written to {truth_path}", err=True)
-    return 0
-
-
-def fault_rates(text: str | None) -> dict[str, float]:
-    """Give fault names and rates of ``hollow=0.05,xml_200=0.1`` or ``all=0.05``.
-
-    Raises:
-        UsageError: an unknown fault, or no rate between 0 and 1.
-    """
-    found: dict[str, float] = {}
-    for part in (text or "").split(","):
-        name, _, rate = part.strip().partition("=")
-        if not name:
-            continue
-        try:
-            number = float(rate)
-        except ValueError:
-            number = -1.0
-        if not 0 <= number <= 1 or name not in (*FAULTS, "all"):
-            raise UsageError(f"{part!r} is no fault and rate", hint=f"hollow=0.05; faults: {', '.join(FAULTS)}")
-        found |= dict.fromkeys(FAULTS, number) if name == "all" else {name: number}
-    return found
-
-
-def stop_at_eof(stopping: Stopping) -> None:
-    """Let the end of standard input ask to stop: whoever began this process has gone."""
-
-    def wait() -> None:
-        sys.stdin.read()
-        stopping.set()
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def keep_tables(data: Path, config: Config, feeds: tuple[Feed, ...], kind: str, seconds: float | None) -> int:
@@ -340,12 +261,14 @@ def city_process(seed: int, faults: str | None) -> Iterator[str]:
     try:
         yield _address(process)
     finally:
-        assert process.stdin is not None  # noqa: S101 - a pipe
+        assert process.stdin is not None  # noqa: S101 - pipes
+        assert process.stdout is not None  # noqa: S101
         process.stdin.close()
         try:
             process.wait(3)
         except subprocess.TimeoutExpired:
             process.kill()
+        process.stdout.close()
 
 
 def _address(process: "subprocess.Popen[str]") -> str:

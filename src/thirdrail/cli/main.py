@@ -3,70 +3,68 @@
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from importlib import import_module
 from types import TracebackType
+from typing import cast
 
 import click
 
 from thirdrail import __version__
-from thirdrail.cli.backup import backup, restore
-from thirdrail.cli.captures import captures
-from thirdrail.cli.catalog import catalog
-from thirdrail.cli.configuration import config
-from thirdrail.cli.dbt import dbt
-from thirdrail.cli.emulator import emulator
-from thirdrail.cli.feeds import feeds
-from thirdrail.cli.ingest import replay
-from thirdrail.cli.live import city, demo
-from thirdrail.cli.live import run as run_command
-from thirdrail.cli.look import audit, sql, tables
-from thirdrail.cli.maintain import maintain
-from thirdrail.cli.quarantine import quarantine
-from thirdrail.cli.rebuild import backfill, rebuild
-from thirdrail.cli.rehearse import rehearse
-from thirdrail.cli.relocate import relocate
-from thirdrail.cli.report import report
-from thirdrail.cli.snowflake import snowflake
-from thirdrail.cli.status import status
 from thirdrail.errors import ThirdRailError, UsageError
 from thirdrail.observe.redaction import Redaction, secrets_of
 
 INTERRUPTED = 130
+MODULES = {
+    "demo": "live",
+    "run": "live",
+    "status": "status",
+    "report": "report",
+    "tables": "look",
+    "sql": "look",
+    "audit": "look",
+    "maintain": "maintain",
+    "rebuild": "rebuild",
+    "backfill": "rebuild",
+    "relocate": "relocate",
+    "backup": "backup",
+    "restore": "backup",
+    "catalog": "catalog",
+    "snowflake": "snowflake",
+    "dbt": "dbt",
+    "replay": "ingest",
+    "feeds": "feeds",
+    "captures": "captures",
+    "quarantine": "quarantine",
+    "config": "configuration",
+    "city": "city",
+    "emulator": "emulator",
+    "rehearse": "rehearse",
+}
+"""Command → the module of this room that has it, under the same name."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Imported(Mapping[str, click.Command]):
+    """Every command by its name, imported when asked for: libraries take seconds, and few commands need all of them."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        command: click.Command = getattr(import_module(f"thirdrail.cli.{MODULES[name]}"), name)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(MODULES)
+
+    def __len__(self) -> int:
+        return len(MODULES)
+
+
+@click.group(
+    commands=cast("MutableMapping[str, click.Command]", _Imported()),  # click reads it alone
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="thirdrail", message="%(prog)s %(version)s")
 def commands() -> None:
     """Turn New York's transit feeds into Iceberg tables, each row exactly once."""
-
-
-for command in (
-    demo,
-    run_command,
-    status,
-    report,
-    tables,
-    sql,
-    audit,
-    maintain,
-    rebuild,
-    backfill,
-    relocate,
-    backup,
-    restore,
-    catalog,
-    snowflake,
-    dbt,
-    replay,
-    feeds,
-    captures,
-    quarantine,
-    config,
-    city,
-    emulator,
-    rehearse,
-):
-    commands.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

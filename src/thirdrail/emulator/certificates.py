@@ -14,7 +14,7 @@ try:
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 except ImportError as error:
     raise MissingLibrary("the emulator needs cryptography, which is not installed", hint=INSTALL) from error
@@ -35,23 +35,26 @@ def prepared(folder: Path) -> ssl.SSLContext:
 
 def fingerprint(key_file: Path) -> str:
     """Give the fingerprint of a private key's public half, as Snowflake shows it: ``SHA256:<base64>``."""
-    key = serialization.load_pem_private_key(key_file.read_bytes(), None)
-    return _fingerprint(_public(key))
+    return _fingerprint(_public(_ours(key_file)))
 
 
 def is_signed(message: bytes, signature: bytes, key_file: Path) -> bool:
     """Whether a message was signed (RS256) with the key in a file."""
-    public = serialization.load_pem_private_key(key_file.read_bytes(), None).public_key()
-    assert isinstance(public, rsa.RSAPublicKey)  # noqa: S101 - we made it
     try:
-        public.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
+        _ours(key_file).public_key().verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
     except InvalidSignature:
         return False
     return True
 
 
-def _public(key: object) -> bytes:
+def _ours(key_file: Path) -> rsa.RSAPrivateKey:
+    """Give the user's key. That its primes are primes takes a fifth of a second to find out anew, at each request."""
+    key = serialization.load_pem_private_key(key_file.read_bytes(), None, unsafe_skip_rsa_key_validation=True)
     assert isinstance(key, rsa.RSAPrivateKey)  # noqa: S101 - we made it
+    return key
+
+
+def _public(key: rsa.RSAPrivateKey) -> bytes:
     return key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -59,15 +62,11 @@ def _fingerprint(public: bytes) -> str:
     return f"SHA256:{base64.b64encode(hashlib.sha256(public).digest()).decode()}"
 
 
-def _key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _builder(subject: str, issuer: str, public: rsa.RSAPublicKey) -> x509.CertificateBuilder:
+def _builder(subject: str, issuer: str, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -81,7 +80,7 @@ def _builder(subject: str, issuer: str, public: rsa.RSAPublicKey) -> x509.Certif
 
 
 def _make(folder: Path) -> None:
-    authority, server = _key(), _key()
+    authority, server = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     issuer = "Third Rail emulator"
     ca = (
         _builder(issuer, issuer, authority.public_key())
@@ -97,11 +96,11 @@ def _make(folder: Path) -> None:
     )
     pem = serialization.Encoding.PEM
     (folder / CA).write_bytes(ca.public_bytes(pem))
-    _put_private(folder / USER_KEY, _pem(_key()))
+    _put_private(folder / USER_KEY, _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)))
     _put_private(folder / SERVER, _pem(server) + leaf.public_bytes(pem))
 
 
-def _pem(key: rsa.RSAPrivateKey) -> bytes:
+def _pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
