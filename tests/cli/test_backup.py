@@ -25,6 +25,8 @@ from thirdrail.model.tables import ALL_TABLES, TABLES
 from thirdrail.sinks.iceberg import housekeeping
 from thirdrail.sinks.iceberg.catalog import LocalCatalog, open_catalog
 from thirdrail.sinks.iceberg.reader import pin
+from thirdrail.sinks.snowflake.arrivals import FOLDER as ARRIVALS
+from thirdrail.sinks.snowflake.arrivals import Arrivals, arrivals
 
 HASTY = msgspec.structs.replace(CONFIG, maintenance=MaintenanceConfig(replaced_minutes=0.0, snapshots=3))
 """Merged files go at the next look, so that what a snapshot named a moment ago may be gone."""
@@ -208,6 +210,13 @@ def test_the_log_of_a_copy_is_never_behind_its_tables_nor_its_acknowledgements_a
     with sqlite3.connect(day) as db:
         (last,) = db.execute("SELECT max(offset) FROM records").fetchone()
     assert 0 < acknowledged <= made.position <= last + 1
+
+
+def test_when_rows_came_into_snowflake_goes_along(taken_in: Path, tmp_path: Path) -> None:
+    Arrivals(taken_in / ARRIVALS, "snowpipe_streaming", "log", FakeClock()).note(5)
+    backup(app.DataFolder.existing(taken_in), tmp_path / "copy")
+    folder, _, _ = restore(tmp_path / "copy", tmp_path / "new")
+    assert [each.end_offset for each in arrivals(folder.path / ARRIVALS, 0)] == [5]
 
 
 def test_what_lies_in_the_copy_is_plain_files_with_their_digests(taken_in: Path, tmp_path: Path) -> None:

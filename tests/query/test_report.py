@@ -9,7 +9,7 @@ import pytest
 
 from tests.query.lake import arrow
 from thirdrail.model.tables import COMMITS, FEED_MESSAGES
-from thirdrail.query.report import COLUMNS, COMMIT_COLUMNS, MINUTE_US, Figure, PromiseReport, Window, reported
+from thirdrail.query.report import COLUMNS, COMMIT_COLUMNS, MINUTE_US, Figure, Place, PromiseReport, Window, reported
 
 START = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 START_US = int(START.timestamp()) * 1_000_000
@@ -43,11 +43,16 @@ def report(
     blank |= dict.fromkeys(("added_rows", "removed_rows", "added_files", "total_rows", "total_files"), 0)
     made = pa.Table.from_pylist([{**blank, **row} for row in commits], schema=COMMITS.arrow_schema)
     window = Window(START_US, START_US + MINUTES * MINUTE_US, intervals or {"a": 30.0}, given.get("severities", {}))
-    return reported(messages, pl.DataFrame(made).select(COMMIT_COLUMNS), window)
+    elsewhere = {place: told(found) for place, found in given.get("elsewhere", {}).items()}
+    return reported(messages, pl.DataFrame(made).select(COMMIT_COLUMNS), window, elsewhere)
 
 
-def figure(found: PromiseReport, name: str) -> Figure:
-    return next(each for each in found.figures if each.name == name)
+def told(commits: list[Row]) -> pl.DataFrame:
+    return pl.DataFrame(commits, infer_schema_length=None).select(COMMIT_COLUMNS)
+
+
+def figure(found: PromiseReport, name: str, sink: str | None = None) -> Figure:
+    return next(each for each in found.figures if each.name == name and sink in (None, each.sink))
 
 
 def steady(**values: Any) -> tuple[list[Row], list[Row]]:
@@ -150,3 +155,18 @@ def test_an_hour_of_which_nothing_is_known_says_unknown_and_misses_nothing_that_
     found = report([poll(-90, 0)], [commit(-90, 1)])
     assert figure(found, "body to row, half").met is None
     assert figure(found, "availability").value == 0.0
+
+
+def test_every_sink_has_its_own_freshness_and_availability_against_its_own_promise() -> None:
+    polls, commits = steady()
+    place = Place("snowflake (v2)", 10.0)
+    slow = [commit(n / 2, n + 1, after_s=12.0 if n % 2 else 8.0) for n in range(2 * MINUTES)]
+    slow[40] = commit(20, 41, after_s=31.0)
+    found = report(polls, commits, elsewhere={place: slow})
+    assert [each.sink for each in found.figures if each.name == "availability"] == ["iceberg", "snowflake (v2)"]
+    assert figure(found, "availability", "iceberg").value == 1.0
+    assert figure(found, "availability", "snowflake (v2)").value == pytest.approx(59 / 60)
+    assert figure(found, "body to row, 99 %", "iceberg").value == 5.0
+    half, nearly_all = (figure(found, f"body to row, {share}", "snowflake (v2)") for share in ("half", "99 %"))
+    assert (half.value, half.met, nearly_all.value, nearly_all.met) == (12.0, False, 12.0, False)
+    assert not found.all_met

@@ -37,6 +37,7 @@ from thirdrail.sinks.iceberg.catalog import FILE_NAME, LocalCatalog, address_of,
 from thirdrail.sinks.iceberg.files import is_local, local_path, put_file, sync_directory
 from thirdrail.sinks.iceberg.manifests import remembered
 from thirdrail.sinks.iceberg.positions import current_positions
+from thirdrail.sinks.snowflake.arrivals import FOLDER as ARRIVALS
 
 CONTENTS, DATA = "backup.json", "data"
 ROUNDS = 5
@@ -159,7 +160,8 @@ class _Copy:
         for number, name in enumerate(sorted(files)):
             self._progress(number, total)
             self._copy_file(name)
-        for name in (STAMP, NOTES, f"{_SPOOL}/{_LOG_ID}"):
+        arrivals = sorted(str(path.relative_to(self._home)) for path in (self._home / ARRIVALS).glob("*.jsonl"))
+        for name in (STAMP, NOTES, f"{_SPOOL}/{_LOG_ID}", *arrivals):
             if (self._home / name).exists():
                 self._copy_file(name, anew=True)
         # All days that there were when the round began: one less, and the tables as copied might need it.

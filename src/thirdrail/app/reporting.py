@@ -3,24 +3,39 @@
 import os
 from datetime import UTC, datetime
 
+import msgspec
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from thirdrail.app.data_folder import DataFolder
 from thirdrail.app.looking import pinned
+from thirdrail.app.writing import SNOWFLAKE
 from thirdrail.config import Config, known_feeds, why_left_out
 from thirdrail.errors import NoDataYet
 from thirdrail.model.ports import Clock
 from thirdrail.model.tables import COMMITS, FEED_MESSAGES
-from thirdrail.query.report import COLUMNS, COMMIT_COLUMNS, MINUTE_US, PromiseReport, Window, reported
+from thirdrail.query.report import (
+    COLUMNS,
+    COMMIT_COLUMNS,
+    MINUTE_US,
+    STREAMED_WITHIN_S,
+    WITHIN_S,
+    Place,
+    PromiseReport,
+    Window,
+    reported,
+)
 from thirdrail.sinks.iceberg.chronicle import snapshots_of
 from thirdrail.sinks.iceberg.reader import PinnedTable
+from thirdrail.sinks.snowflake.arrivals import FOLDER as ARRIVALS
+from thirdrail.sinks.snowflake.arrivals import Arrival, arrivals
 
 LATEST_US = MINUTE_US
 """The newest minute is left out: its rows may still come in time."""
 
 _WEEK_US = 7 * 24 * 60 * MINUTE_US
+_ENDLESS = 1 << 62
 
 
 def report(folder: DataFolder, config: Config, clock: Clock, since: int) -> PromiseReport:
@@ -50,7 +65,8 @@ def report(folder: DataFolder, config: Config, clock: Clock, since: int) -> Prom
     }
     usual = config.severities.get("*", {})
     severities = {feed: {**usual, **config.severities.get(feed, {})} for feed in intervals}
-    return reported(rows, _commits(folder, messages, since), Window(since, until, intervals, severities))
+    window = Window(since, until, intervals, severities)
+    return reported(rows, _commits(folder, messages, since), window, _elsewhere(folder, config, clock, since))
 
 
 def _rows(messages: PinnedTable, since: int) -> pl.DataFrame:
@@ -64,6 +80,33 @@ def _since(table: PinnedTable, columns: list[str], since: int) -> pa.Table:
     if table.deletes:
         return table.whole().filter(wanted).select(columns)
     return table.dataset(table.files).to_table(columns=columns, filter=wanted)
+
+
+def _elsewhere(folder: DataFolder, config: Config, clock: Clock, since: int) -> dict[Place, pl.DataFrame]:
+    """Give when rows came into Snowflake, if it is configured or was fed; what has not, is as old as it is by now."""
+    known = list(arrivals(folder.path / ARRIVALS, since))
+    method = config.snowflake.ingestion_method
+    if SNOWFLAKE in config.sinks and known:
+        known.append(Arrival(clock.now(), method, known[-1].capture_log, _ENDLESS))
+    used = {each.method for each in known if each.committed_at >= since}
+    if SNOWFLAKE in config.sinks:
+        used.add(method)
+    if not used:
+        return {}
+    within_s = STREAMED_WITHIN_S if used == {"snowpipe_streaming"} else WITHIN_S
+    return {Place(f"{SNOWFLAKE} ({', '.join(sorted(used))})", within_s): _risen(known)}
+
+
+def _risen(known: list[Arrival]) -> pl.DataFrame:
+    """Give arrivals as commits: from where the one before ended; what a restart tells again came before."""
+    columns = {"committed_at": pl.Int64, "method": pl.String, "capture_log": pl.String, "end_offset": pl.Int64}
+    found = pl.DataFrame([msgspec.structs.astuple(each) for each in known], schema=columns, orient="row")
+    before = pl.col("end_offset").cum_max().shift(1).over("capture_log")
+    return (
+        found.with_columns(pl.col("committed_at").cast(pl.Datetime("us", "UTC")), start_offset=before)
+        .filter(pl.col("start_offset").is_null() | (pl.col("end_offset") > pl.col("start_offset")))
+        .select(COMMIT_COLUMNS)
+    )
 
 
 def _commits(folder: DataFolder, messages: PinnedTable, since: int) -> pl.DataFrame:

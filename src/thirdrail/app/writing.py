@@ -27,6 +27,8 @@ from thirdrail.sinks.iceberg.catalog import Address, open_catalog, settle
 from thirdrail.sinks.iceberg.positions import current_positions
 from thirdrail.sinks.iceberg.sink import IcebergSink
 from thirdrail.sinks.snowflake.account import account_of
+from thirdrail.sinks.snowflake.arrivals import FOLDER as ARRIVALS
+from thirdrail.sinks.snowflake.arrivals import Arrivals
 from thirdrail.sinks.snowflake.notes import ChannelNotes
 from thirdrail.sinks.snowpipe.sink import SnowpipeSink
 from thirdrail.sinks.snowpipe_streaming.sink import StreamingSink
@@ -199,16 +201,17 @@ def _into_snowflake(work: Writing) -> Pipeline:
     wanted = config.snowflake
     account, reject = account_of(wanted, os.environ), partial(_reject, log)
     notes = work.notes(account.place)
+    passed = Arrivals(work.folder.path / ARRIVALS, wanted.ingestion_method, log.log_id, clock).note
     end = log.end(PARTITION)
     if wanted.ingestion_method == "snowpipe":
         channels = StreamingSink.of(wanted, account, clock, notes, reject)
         files = SnowpipeSink.of(wanted, account, clock, notes, reject, earlier=channels.token, log_end=end)
         limits = Limits(rows=wanted.batch_rows, bytes=config.batch_bytes, seconds=wanted.batch_seconds)
-        return Pipeline(log, files, PARTITION, clock, limits=limits)
+        return Pipeline(log, files, PARTITION, clock, limits=limits, passed=passed)
     files = SnowpipeSink.of(wanted, account, clock, notes, reject, log_end=end)
     channels = StreamingSink.of(wanted, account, clock, notes, reject, files.settled)
     limits = Limits(rows=config.batch_rows, bytes=config.batch_bytes, seconds=wanted.flush_seconds)
-    return Pipeline(log, channels, PARTITION, clock, limits=limits)
+    return Pipeline(log, channels, PARTITION, clock, limits=limits, passed=passed)
 
 
 def _reject(log: Spool, rejection: Rejection) -> None:

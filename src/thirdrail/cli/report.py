@@ -25,7 +25,7 @@ def report(since: str, data: Path, config_path: Path | None, *, as_json: bool) -
     """Say whether the promises were kept: records a minute, freshness, availability, share of valid records.
 
     Computed from the tables, not from counters: minutes in which nothing ran count as missed, also after a restart.
-    1 when a promise was missed.
+    Of Snowflake from what was written down as its rows became durable. 1 when a promise was missed.
     """
     clock = SystemClock()
     start = since_us(since)
@@ -53,14 +53,14 @@ def _print(found: PromiseReport) -> None:
         f"{utc(found.since)} to {utc(found.until)}: {count(found.messages)} polls, {count(found.records)} records\n"
     )
     show(
-        ("promise", "is", "promised", ""),
-        [(each.name, _value(each, each.value), _promised(each), _verdict(each)) for each in found.figures],
+        ("promise", "sink", "is", "promised", ""),
+        [(each.name, each.sink, _value(each, each.value), _promised(each), _verdict(each)) for each in found.figures],
         right=["is", "promised"],
     )
     click.echo("")
-    for each in found.figures:
-        click.echo(f"{each.name}: {each.definition}")
-    click.echo("\nminutes by feed")
+    for name, definition in {each.name: each.definition for each in found.figures}.items():
+        click.echo(f"{name}: {definition}")
+    click.echo("\nminutes by feed (iceberg)")
     heads = ("minutes", "published", "in time", "late", "quiet", "unanswered", "not run")
     rows = [
         (f.feed_id, *map(count, (f.minutes, f.published, f.in_time, f.late, f.quiet, f.unanswered, f.not_run)))

@@ -4,7 +4,7 @@ Either way ``feed_messages`` comes last: a capture listed there is complete in e
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 import pyarrow as pa
@@ -18,6 +18,9 @@ SPANS_ABROAD = 64
 ROWS_ABROAD = 2_000_000
 """Handed over and not durable yet: beyond either, the log is not read further, and grows instead of memory."""
 
+
+Passed = Callable[[Position], None]
+"""Told when every table but ``feed_messages`` durably has all below a position."""
 
 Since = Mapping[str, Mapping[str, Mapping[tuple[str, str], Position]]]
 
@@ -85,10 +88,16 @@ class Delivery(Protocol):
         ...
 
 
-def delivery(sink: Sink | DeferredSink, log_id: str, partition: str, *, prepared: bool) -> Delivery:
+def told_nobody(_position: Position) -> None:
+    """Nobody writes down when rows are durable."""
+
+
+def delivery(
+    sink: Sink | DeferredSink, log_id: str, partition: str, *, prepared: bool, passed: Passed = told_nobody
+) -> Delivery:
     """Give the way into a sink; ``prepared`` where a team makes its rows durable beforehand."""
     if isinstance(sink, DeferredSink):
-        return HandedOver(sink, log_id, partition)
+        return HandedOver(sink, log_id, partition, passed)
     return CommittedAtOnce(sink, log_id, partition, prepared=prepared)
 
 
@@ -184,7 +193,8 @@ class _Abroad(NamedTuple):
 class HandedOver:
     """All tables at once, ``feed_messages`` of a span when all of them have it; spans follow each other meanwhile."""
 
-    def __init__(self, sink: DeferredSink, log_id: str, partition: str) -> None:
+    def __init__(self, sink: DeferredSink, log_id: str, partition: str, tell_passed: Passed = told_nobody) -> None:
+        self._tell_passed, self._passed = tell_passed, -1
         self._sink, self._log_id, self._partition = sink, log_id, partition
         self._writers: dict[str, DeferredWriter] = {}
         self._waiting: deque[_Abroad] = deque()
@@ -233,6 +243,15 @@ class HandedOver:
         self._floor = last.settle()
         while self._abroad and self._floor is not None and self._abroad[0].span.end <= self._floor:
             self._abroad.popleft()
+        self._note_passed()
+
+    def _note_passed(self) -> None:
+        """Say how far all rows are durable: those of ``feed_messages`` come later, and are about them."""
+        positions = self.positions
+        passed = min((positions.get(table.name, -1) for table in TABLES if table is not FEED_MESSAGES), default=-1)
+        if passed > self._passed:
+            self._passed = passed
+            self._tell_passed(passed)
 
     @property
     def is_full(self) -> bool:

@@ -17,7 +17,7 @@ from thirdrail.model.ports import CaptureLog, Clock, DeferredSink, Sink
 from thirdrail.model.records import Entry, Poll, Span
 from thirdrail.model.tables import FEED_MESSAGES, TABLES
 from thirdrail.pipeline.columns import ColumnsSince
-from thirdrail.pipeline.delivery import delivery
+from thirdrail.pipeline.delivery import Passed, delivery, told_nobody
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.told import Told, told
 from thirdrail.pipeline.transform import Rows
@@ -76,12 +76,16 @@ class Pipeline:
         limits: Limits | None = None,
         feeds: Mapping[str, Feed] = declared.BY_ID,
         team: Team | None = None,
+        passed: Passed = told_nobody,
     ) -> None:
-        """Carry with rows made here, or by a team of processes for a sink whose rows can be prepared."""
+        """Carry with rows made here, or by a team of processes for a sink whose rows can be prepared.
+
+        ``passed`` is told as rows become durable at a destination that takes its time.
+        """
         self._log, self._partition, self._clock, self.reader = log, partition, clock, sink.name
         self._limits = limits or Limits()
         self._feeds = feeds
-        self._delivery = delivery(sink, log.log_id, partition, prepared=team is not None)
+        self._delivery = delivery(sink, log.log_id, partition, prepared=team is not None, passed=passed)
         self._is_open = False
         self._team = team
         self._maker: Workers | _Alone | None = None

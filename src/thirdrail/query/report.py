@@ -1,7 +1,9 @@
-"""The promised figures, computed from ``feed_messages`` and ``commits``: from what is in the tables, not from counters."""
+"""The promised figures, computed from ``feed_messages`` and every sink's commits: from what is durable, not from counters."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 import polars as pl
 
@@ -10,6 +12,8 @@ from thirdrail.model.tables import PICTURE_TABLES
 
 MINUTE_US = 60_000_000
 WITHIN_S = 30.0
+STREAMED_WITHIN_S = 10.0
+"""By Snowpipe Streaming's channels."""
 PROMISED_PER_MINUTE = 10_000
 PROMISED_SHARE = 0.999
 PROMISED_VALID = 0.99
@@ -28,9 +32,19 @@ COLUMNS = (
 COMMIT_COLUMNS = ("capture_log", "start_offset", "end_offset", "committed_at")
 
 
+class Place(NamedTuple):
+    """A sink as it is shown, and within how many seconds its rows are promised."""
+
+    sink: str
+    within_s: float = WITHIN_S
+
+
+ICEBERG = Place("iceberg")
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One promised figure. ``value`` is None where nothing can be said; ``met`` then is, too."""
+    """One promised figure. ``value`` is None where nothing can be said; ``met`` then is, too. ``sink``: of which."""
 
     name: str
     definition: str
@@ -38,6 +52,7 @@ class Figure:
     promised: float
     unit: str
     at_least: bool = True
+    sink: str = ""
 
     @property
     def met(self) -> bool | None:
@@ -88,15 +103,23 @@ class Window:
     severities: Mapping[str, Mapping[str, str]]
 
 
-def reported(messages: pl.DataFrame, commits: pl.DataFrame, window: Window) -> PromiseReport:
-    """Give the report of live polls; ``messages`` has :data:`COLUMNS`, ``commits`` :data:`COMMIT_COLUMNS`."""
-    live = _with_ages(_counted(messages.filter(pl.col("origin") == "live")), commits)
-    within = live.filter(pl.col("at").is_between(window.since, window.until, closed="left"))
-    feeds = tuple(_minutes(live, feed, interval, window) for feed, interval in sorted(window.intervals.items()))
+def reported(
+    messages: pl.DataFrame,
+    commits: pl.DataFrame,
+    window: Window,
+    elsewhere: Mapping[Place, pl.DataFrame] = MappingProxyType({}),
+) -> PromiseReport:
+    """Give the report of live polls; ``messages`` has :data:`COLUMNS`, ``commits`` :data:`COMMIT_COLUMNS`.
+
+    So have the commits of each sink beside Iceberg, ``elsewhere``. Feeds and their minutes are told of Iceberg.
+    """
+    live = _counted(messages.filter(pl.col("origin") == "live"))
+    within = _within(live, window)
+    arrived = {place: _with_ages(live, found) for place, found in {ICEBERG: commits, **elsewhere}.items()}
+    feeds = _feeds(arrived[ICEBERG], window)
     records, invalid = int(within["records"].sum()), int(within["quarantined_count"].sum())
     strict = min(records, invalid + _validator_errors(within, window.severities))
     minutes = (window.until - window.since) // MINUTE_US
-    due = sum(each.published + each.unanswered + each.not_run for each in feeds)
     figures = (
         Figure(
             "records a minute",
@@ -105,15 +128,7 @@ def reported(messages: pl.DataFrame, commits: pl.DataFrame, window: Window) -> P
             PROMISED_PER_MINUTE,
             "a minute",
         ),
-        *_freshness(within),
-        Figure(
-            "availability",
-            f"pairs of feed and minute in which a new body came and all of that minute were committed within "
-            f"{WITHIN_S:.0f} s, of those in which one came, no poll was answered, or nothing ran",
-            sum(each.in_time for each in feeds) / due if due else None,
-            PROMISED_SHARE,
-            "",
-        ),
+        *(figure for place, polls in arrived.items() for figure in _of_place(place, polls, window)),
         Figure(
             "valid (profile)",
             "records that went into the tables, of all: our rules at the configured severities",
@@ -130,6 +145,30 @@ def reported(messages: pl.DataFrame, commits: pl.DataFrame, window: Window) -> P
         ),
     )
     return PromiseReport(window.since, window.until, records, len(within), figures, feeds)
+
+
+def _within(polls: pl.DataFrame, window: Window) -> pl.DataFrame:
+    return polls.filter(pl.col("at").is_between(window.since, window.until, closed="left"))
+
+
+def _feeds(polls: pl.DataFrame, window: Window) -> tuple[FeedMinutes, ...]:
+    return tuple(_minutes(polls, feed, interval, window) for feed, interval in sorted(window.intervals.items()))
+
+
+def _of_place(place: Place, polls: pl.DataFrame, window: Window) -> Iterator[Figure]:
+    """Give what is promised of each sink."""
+    yield from _freshness(_within(polls, window), place)
+    feeds = _feeds(polls, window)
+    due = sum(each.published + each.unanswered + each.not_run for each in feeds)
+    yield Figure(
+        "availability",
+        f"pairs of feed and minute in which a new body came and all of that minute were committed within "
+        f"{WITHIN_S:.0f} s, of those in which one came, no poll was answered, or nothing ran",
+        sum(each.in_time for each in feeds) / due if due else None,
+        PROMISED_SHARE,
+        "",
+        sink=place.sink,
+    )
 
 
 def _counted(messages: pl.DataFrame) -> pl.DataFrame:
@@ -167,7 +206,7 @@ def _with_ages(messages: pl.DataFrame, commits: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(age=pl.when(is_known).then((pl.col("committed") - pl.col("received")) / 1e6))
 
 
-def _freshness(within: pl.DataFrame) -> tuple[Figure, Figure]:
+def _freshness(within: pl.DataFrame, place: Place) -> tuple[Figure, Figure]:
     """Give half and 99 % of rows: how old they were when they could be read."""
     known = within.filter(pl.col("age").is_not_null() & (pl.col("rows") > 0)).sort("age")
     reached = known["rows"].cum_sum()
@@ -178,17 +217,18 @@ def _freshness(within: pl.DataFrame) -> tuple[Figure, Figure]:
         place = int((reached >= wanted * float(reached[-1])).arg_max() or 0)
         return float(known["age"][place])
 
-    text = "% of rows written: from the last byte of the body to the commit that made them visible (Iceberg)"
+    sink, promised = place
+    text = "% of rows written: from the last byte of the body to the commit that made them visible"
     return (
-        Figure("body to row, half", f"50 {text}", share(0.5), WITHIN_S, "s", at_least=False),
-        Figure("body to row, 99 %", f"99 {text}", share(0.99), WITHIN_S, "s", at_least=False),
+        Figure("body to row, half", f"50 {text}", share(0.5), promised, "s", at_least=False, sink=sink),
+        Figure("body to row, 99 %", f"99 {text}", share(0.99), promised, "s", at_least=False, sink=sink),
     )
 
 
 def _minutes(live: pl.DataFrame, feed: str, interval: float, window: Window) -> FeedMinutes:
     polls = live.filter(pl.col("feed_id") == feed)
     by_minute = (
-        polls.filter(pl.col("at").is_between(window.since, window.until, closed="left"))
+        _within(polls, window)
         .group_by(minute=pl.col("at") // MINUTE_US)
         .agg(
             published=pl.col("published").any(),

@@ -1,0 +1,126 @@
+"""``report`` tells of Snowflake, too: how old rows were when they were durable there, over restarts and delays."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from thirdrail import app
+from thirdrail.app.reporting import report
+from thirdrail.city.messages import body
+from thirdrail.cli.main import commands
+from thirdrail.config import Config, SpoolConfig, load
+from thirdrail.emulator.server import EmulatorServer
+from thirdrail.model.records import Poll
+from thirdrail.observe.clock import SystemClock
+from thirdrail.query.report import Figure
+from thirdrail.sinks.snowflake.arrivals import FOLDER
+from thirdrail.sinks.snowpipe import writer
+
+FEEDS = ("subway_l", "subway_g")
+DELAY_S = 3.0
+STREAMED, BOTH = "snowflake (snowpipe_streaming)", "snowflake (snowpipe, snowpipe_streaming)"
+
+
+class Earlier(SystemClock):
+    """Five minutes ago, so that the minutes carried are over when they are reported."""
+
+    def now(self) -> int:
+        return super().now() - 300_000_000
+
+
+def carried(data: Path, config: Config, feeds: tuple[str, ...] = FEEDS, *, until_settled: bool = True) -> float:
+    """Live once: poll, carry until all of it is durable (or one step), and end; give how long that took."""
+    clock = Earlier()
+    with app.writing(data, config, clock) as work:
+        work.note_settings()
+        work.drain(app.Totals())  # channels are open
+        moment = clock.now()
+        work.append([(Poll(feed_id=feed, fetched_at=moment), body(0, feed, moment // 1_000_000)) for feed in feeds])
+        if until_settled:
+            work.drain(app.Totals())
+        else:
+            for pipeline in work.pipelines:
+                pipeline.step()
+        return (clock.now() - moment) / 1e6
+
+
+def figures(data: Path, config: Config) -> Mapping[tuple[str, str], Figure]:
+    found = report(app.DataFolder.existing(data), config, SystemClock(), 0)
+    return {(each.name, each.sink): each for each in found.figures}
+
+
+def value(found: Mapping[tuple[str, str], Figure], name: str, sink: str = STREAMED) -> float:
+    given = found[name, sink].value
+    assert given is not None
+    return given
+
+
+@pytest.fixture
+def config(config_file: Path) -> Config:
+    snowflake = load(config_file).snowflake
+    return Config(sinks=("iceberg", "snowflake"), snowflake=snowflake, spool=SpoolConfig(reserve_gb=0.0))
+
+
+def test_rows_are_as_old_as_snowflake_let_them_be_also_over_a_restart(
+    tmp_path: Path, config: Config, config_file: Path, emulator: EmulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    longest = max(carried(data, config), carried(data, config))
+    at_once = figures(data, config)
+    assert 0 < value(at_once, "body to row, half") <= value(at_once, "body to row, 99 %") <= longest
+    assert at_once["body to row, 99 %", STREAMED].promised == 10
+    assert at_once["body to row, 99 %", "iceberg"].promised == 30
+
+    emulator.storage.commit_delay_s = DELAY_S
+    took = carried(data, config, FEEDS[:1])
+    delayed = figures(data, config)
+    assert value(delayed, "body to row, half") <= longest
+    assert DELAY_S <= value(delayed, "body to row, 99 %") <= max(took, longest)
+    assert delayed["body to row, 99 %", STREAMED].met is (value(delayed, "body to row, 99 %") <= 10)
+
+    # Iceberg has it, Snowflake stands still: it is as old as it is, and late, before it ever comes.
+    emulator.faults.is_frozen = True
+    carried(data, config, until_settled=False)
+    frozen = figures(data, config)
+    assert value(frozen, "body to row, 99 %") > 290
+    assert frozen["body to row, 99 %", STREAMED].met is False
+    emulator.faults.is_frozen = False
+
+    emulator.storage.commit_delay_s = 0.0
+    monkeypatch.setattr(writer, "ASK_S", 0.2)
+    files = msgspec.structs.replace(config.snowflake, ingestion_method="snowpipe", batch_seconds=1.0)
+    carried(data, msgspec.structs.replace(config, snowflake=files))
+    config_file.write_text(config_file.read_text() + '\ningestion_method = "snowpipe"\n')
+    told = as_told(data, config_file)
+    assert {(each["name"], each["promised"]) for each in told if each["sink"] == BOTH} == {
+        ("body to row, half", 30),
+        ("body to row, 99 %", 30),
+        ("availability", 0.999),
+    }
+    assert all(0 < each["value"] < 60 for each in told if each["sink"] == BOTH and each["unit"] == "s"), told
+
+
+def as_told(data: Path, config_file: Path) -> list[dict[str, Any]]:
+    place = ["--data", str(data), "--config", str(config_file)]
+    shown = CliRunner().invoke(commands, ["report", *place], standalone_mode=False)
+    assert BOTH in shown.output
+    told = CliRunner().invoke(commands, ["report", "--json", *place], standalone_mode=False)
+    return list(json.loads(told.output)["figures"])
+
+
+def test_a_folder_that_never_reached_snowflake_says_unknown_and_missed(
+    tmp_path: Path, config: Config, emulator: EmulatorServer
+) -> None:
+    data = tmp_path / "data"
+    carried(data, msgspec.structs.replace(config, sinks=("iceberg",)))
+    assert {sink for _, sink in figures(data, msgspec.structs.replace(config, sinks=("iceberg",)))} == {"", "iceberg"}
+    assert not (data / FOLDER).exists()
+    found = figures(data, config)
+    assert found["body to row, half", STREAMED].met is None
+    assert found["availability", STREAMED].met is False
+    assert emulator.faults.happened == {}
