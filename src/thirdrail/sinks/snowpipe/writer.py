@@ -230,7 +230,7 @@ class FilesWriter:
         start = span.start
         if self._resume is not None:
             frame, start = after(frame, self._resume), max(start, self._resume.offset)
-        sent = fit(self._table, frame, self._clock, self._books.reject)
+        sent = fit(self._table, frame, self._log_id, self._clock, self._books.reject)
         self.rows_rejected += len(frame) - len(sent)
         if sent.is_empty():
             return
