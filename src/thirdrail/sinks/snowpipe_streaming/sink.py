@@ -100,6 +100,7 @@ class StreamingSink:
             self._clock,
             stuck_seconds=self._config.stuck_seconds,
             earlier=earlier,
+            skipped=self._notes.skipped(log_id),
         )
 
     def token(self, table: Table, log_id: str, partition: str) -> Token | None:

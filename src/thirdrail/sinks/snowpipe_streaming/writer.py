@@ -84,10 +84,12 @@ class StreamingWriter:
         *,
         stuck_seconds: float,
         earlier: Position | None = None,
+        skipped: Position = 0,
     ) -> None:
         """Begin where an open channel is; one without a token has just been made.
 
-        ``earlier`` is how far the table is by the other method, all of it settled.
+        ``earlier`` is how far the table is by the other method, all of it settled; ``skipped`` where a table that has
+        a position goes on at the lowest.
         """
         self._table, self._log_id, self._channels, self._clock = table, log_id, channels, clock
         self._stuck_seconds = stuck_seconds
@@ -97,6 +99,8 @@ class StreamingWriter:
         self._resume = self._committed
         if earlier is not None and (self._committed is None or self._committed < Token(earlier)):
             self._position, self._resume = earlier, Token(earlier)
+        if self._position is not None and self._position < skipped:
+            self._position, self._resume = skipped, Token(skipped)
         self._end: Position | None = None
         self._spans: deque[_Sent] = deque()
         self._calls: deque[_Call] = deque()
