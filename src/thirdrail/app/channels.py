@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from thirdrail.app.data_folder import DataFolder
+from thirdrail.app.rejecting import rejections_in
 from thirdrail.app.status import writer_of
 from thirdrail.app.writing import NOTES
 from thirdrail.capturelog.spool import PARTITION, Spool
@@ -62,6 +63,9 @@ class Channels:
         try:
             mine = [each for each in found if (each.token or "").startswith(f"{log.log_id}/")]
             passed = max((each.position or 0 for each in mine if each.table == FEED_MESSAGES.name), default=0)
+            open_ones = rejections_in(log).values()
+            for state in found:
+                state.unsettled = [f"{e.quarantine_id}: {e.where}" for e in open_ones if e.table == state.table]
             for state in mine:
                 state.lag = log.count(state.partition, max(state.position or 0, passed))
         finally:

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from thirdrail.app.data_folder import check_disk
@@ -11,7 +11,7 @@ from thirdrail.app.writing import Writing, never
 from thirdrail.capturelog.spool import Spool
 from thirdrail.errors import NoInput
 from thirdrail.model.feeds import Feed
-from thirdrail.model.records import Poll, Record, ReplayOrder
+from thirdrail.model.records import Poll, Record, ReplayOrder, Settled
 from thirdrail.observe.clock import SystemClock
 from thirdrail.pipeline.refusals import parse_quarantine_id
 from thirdrail.sources.recordings import Recording, why_no_message
@@ -104,8 +104,8 @@ def _capture_of(text: str) -> int:
         raise NoInput(f"{text!r} is no quarantine id", hint="thirdrail quarantine list shows them") from error
 
 
-def order_replay(work: Writing, quarantine_ids: list[str]) -> Totals:
-    """Ask that quarantined rows be judged again under today's settings; give what was carried.
+def order_replay(work: Writing, quarantine_ids: list[str], settled: Sequence[Settled] = ()) -> Totals:
+    """Ask that quarantined rows be judged again under today's settings, and settle rejections; give what was carried.
 
     Raises:
         NoInput: a text is no quarantine id.
@@ -114,7 +114,10 @@ def order_replay(work: Writing, quarantine_ids: list[str]) -> Totals:
     work.note_settings()
     work.drain(Totals())
     order = ReplayOrder(
-        ordered_at=SystemClock().now(), quarantine_ids=tuple(quarantine_ids), captures=tuple(sorted(captures))
+        ordered_at=SystemClock().now(),
+        quarantine_ids=tuple(quarantine_ids),
+        captures=tuple(sorted(captures)),
+        settled=tuple(settled),
     )
     work.append([(order, None)])
     totals = Totals()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from thirdrail.app.data_folder import LIVE, SIMULATED, DataFolder, check_disk
+from thirdrail.app.writing import ICEBERG, NOTES, SNOWFLAKE
 from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.config import Config
 from thirdrail.model.records import Span
@@ -10,6 +11,7 @@ from thirdrail.model.tables import TABLES
 from thirdrail.observe.clock import SystemClock
 from thirdrail.sinks.iceberg.catalog import open_catalog
 from thirdrail.sinks.iceberg.sink import IcebergSink
+from thirdrail.sinks.snowflake.notes import ChannelNotes
 
 
 def skip_ahead(path: Path, config: Config) -> tuple[int, dict[str, tuple[int, int]]]:
@@ -17,6 +19,8 @@ def skip_ahead(path: Path, config: Config) -> tuple[int, dict[str, tuple[int, in
 
     A table whose position the log can no longer serve is moved to the log's first offset; the captures between
     are lost to it, and are named in the result: table → (from, to). A log that no table knows is taken on.
+    Snowflake is not asked, it may be away: its tables go on there when they are opened next, and the result has no
+    gaps of theirs.
     """
     clock = SystemClock()
     DataFolder.existing(path)
@@ -24,11 +28,15 @@ def skip_ahead(path: Path, config: Config) -> tuple[int, dict[str, tuple[int, in
     check_disk(folder, config)
     log = Spool.open(folder.spool, clock, writable=True)
     try:
+        first = log.first(PARTITION)
+        if SNOWFLAKE in config.sinks:
+            ChannelNotes(folder.path / NOTES).note_skipped(log.log_id, first)
+        if ICEBERG not in config.sinks:
+            return log.skip(0), {}
         sink = IcebergSink(open_catalog(folder.path, create=True), clock)
         writers = {table: sink.open(table, log.log_id, PARTITION) for table in TABLES}
         positions = {table: writer.position or 0 for table, writer in writers.items()}
         ahead = log.skip(max(positions.values()))
-        first = log.first(PARTITION)
         gaps = {}
         if all(writer.position is None for writer in writers.values()):
             for table, writer in writers.items():

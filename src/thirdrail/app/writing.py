@@ -12,13 +12,14 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 
 from thirdrail.app.data_folder import LIVE, DataFolder, check_disk
+from thirdrail.app.rejecting import tell, told_of
 from thirdrail.app.totals import Totals
 from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.config import Config, known_feeds
 from thirdrail.errors import PositionUnknown
 from thirdrail.model.feeds import BY_ID, Feed
 from thirdrail.model.ports import Clock
-from thirdrail.model.records import FeedSettings, Record, Rejection, Settings
+from thirdrail.model.records import FeedSettings, Record, Settings
 from thirdrail.model.tables import NAMESPACE, TABLES
 from thirdrail.observe.clock import SystemClock
 from thirdrail.pipeline.loop import Limits, Pipeline, give_memory_back
@@ -199,7 +200,7 @@ def _into_snowflake(work: Writing) -> Pipeline:
     """
     config, log, clock = work.config, work.log, work.clock
     wanted = config.snowflake
-    account, reject = account_of(wanted, os.environ), partial(_reject, log)
+    account, reject = account_of(wanted, os.environ), partial(tell, log)
     notes = work.notes(account.place)
     passed = Arrivals(work.folder.path / ARRIVALS, wanted.ingestion_method, log.log_id, clock).note
     end = log.end(PARTITION)
@@ -209,13 +210,9 @@ def _into_snowflake(work: Writing) -> Pipeline:
         limits = Limits(rows=wanted.batch_rows, bytes=config.batch_bytes, seconds=wanted.batch_seconds)
         return Pipeline(log, files, PARTITION, clock, limits=limits, passed=passed)
     files = SnowpipeSink.of(wanted, account, clock, notes, reject, log_end=end)
-    channels = StreamingSink.of(wanted, account, clock, notes, reject, files.settled)
+    channels = StreamingSink.of(wanted, account, clock, notes, reject, files.settled, partial(told_of, log))
     limits = Limits(rows=config.batch_rows, bytes=config.batch_bytes, seconds=wanted.flush_seconds)
     return Pipeline(log, channels, PARTITION, clock, limits=limits, passed=passed)
-
-
-def _reject(log: Spool, rejection: Rejection) -> None:
-    log.append(PARTITION, [(rejection, None)])
 
 
 def address(config: Config) -> Address | None:

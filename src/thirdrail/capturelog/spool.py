@@ -262,6 +262,18 @@ class Spool:
         pages = self._pages(position, limit, bodies=False)
         return [Entry(row.offset, row.record, None) for _, rows in pages for row in rows]
 
+    def orders(self, position: Position) -> list[Entry]:
+        """Give the records from a position on that are no polls; of a damaged file those that can be read: none."""
+        found: list[Entry] = []
+        for segment in self.segments():
+            if segment.above is None or segment.above > position:
+                with suppress(LogDamaged):
+                    rows = _rows(
+                        segment, "kind != 'poll' AND offset >= ? ORDER BY offset", (position,), -1, bodies=False
+                    )
+                    found += [Entry(row.offset, row.record, None) for row in rows]
+        return found
+
     def entry(self, offset: Offset) -> Entry:
         """Give one record with its body.
 

@@ -170,8 +170,11 @@ def skip(data: Path, config_path: Path | None) -> int:
     or no longer holds what a table wants; the error then names this command. No offset is ever given twice, no
     row is touched, and what is lost is said. Otherwise there is no need: the log goes on by itself.
     """
-    ahead, gaps = app.skip_ahead(data, load(config_path))
+    config = load(config_path)
+    ahead, gaps = app.skip_ahead(data, config)
     click.echo(f"the log goes on at offset {ahead:,}")
     for table, (start, end) in gaps.items():
         click.echo(f"{table} goes on at {end:,}: captures {start:,} to {end - 1:,} are lost to it")
+    if "snowflake" in config.sinks:
+        click.echo("Snowflake's tables go on with what the log holds: what they lack of captures below is lost to them")
     return 0

@@ -28,6 +28,7 @@ SHOWN_ROWS = 1_000
 """Of a query's result in a terminal's table; csv and json give every row."""
 
 NOTHING_VERIFIED = 2
+_LISTED = 10
 
 
 @click.command()
@@ -236,7 +237,8 @@ def _cell(value: object) -> str:
 def audit(data: Path, since: str | None, *, as_json: bool) -> int:
     """Recompute every row from the log and compare.
 
-    Exit 0: all is as it must be. 1: rows are missing, doubled, altered or nobody's. 2: nothing could be verified.
+    Exit 0: all is as it must be. 1: rows are missing, doubled, altered or nobody's, or a sink has refused rows and
+    nobody has settled that. 2: nothing could be verified.
     """
     start = since_us(since)
     folder = app.DataFolder.existing(data)
@@ -247,7 +249,7 @@ def audit(data: Path, since: str | None, *, as_json: bool) -> int:
         print_json(report.as_dict())
     else:
         _print_report(report)
-    if report.captures == 0 and report.faults == 0:
+    if report.captures == 0 and report.faults == 0 and not report.rejected:
         return NOTHING_VERIFIED
     return 0 if report.ok else 1
 
@@ -259,8 +261,17 @@ def _print_report(report: AuditReport) -> None:
     show(("", "count"), rows, right=["count"])
     for table, faults in report.faults_by_table.items():
         click.echo(f"{table}: " + ", ".join(f"{number:,} {fault}" for fault, number in faults.items()))
+    for each in report.rejected[:_LISTED]:
+        click.echo(f"{each['target_table']}: {each['sink']} refused {each['row_key'] or 'rows'}: {each['reason']}")
+    if report.rejected:
+        click.echo(
+            f"{count(len(report.rejected))} not settled (thirdrail quarantine list --rule M039): mend the cause and "
+            "have the rows sent again (thirdrail quarantine replay), or give them up (thirdrail quarantine accept)"
+        )
     if report.ok:
         console().print("ok: the tables hold exactly what the log says", style="green")
+    elif report.rejected and not report.faults:
+        console().print("not ok: a sink lacks rows that it refused; these tables hold what the log says", style="red")
     elif report.faults:
         console().print("not ok: the tables do not hold what the log says", style="red")
     else:

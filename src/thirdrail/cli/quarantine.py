@@ -16,6 +16,7 @@ from thirdrail.errors import NoInput, UsageError
 from thirdrail.model.feeds import feed
 from thirdrail.model.rules import BY_ID as RULES
 from thirdrail.model.tables import QUARANTINE
+from thirdrail.pipeline.orders import REJECTED
 
 
 @click.group()
@@ -102,6 +103,18 @@ def show_(quarantine_id: str, data: Path, *, as_json: bool) -> int:
     return 0
 
 
+def _rejections(data: Path, quarantine_ids: tuple[str, ...], rule: str | None) -> dict[str, app.OpenRejection]:
+    """Give those of the named that a sink refused and nobody has settled."""
+    found = app.open_rejections(app.DataFolder.existing(data))
+    return {name: each for name, each in found.items() if name in quarantine_ids or rule == REJECTED}
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        raise NoInput(f"there is no file {path}")
+    return path.read_text()
+
+
 def _unknown(quarantine_id: str) -> NoInput:
     return NoInput(
         f"nothing in quarantine that is not settled has the id {quarantine_id!r}",
@@ -119,16 +132,35 @@ def _readable(value: object) -> object:
 @quarantine.command()
 @click.argument("quarantine_ids", nargs=-1)
 @click.option("--rule", metavar="ID", help="Everything that this rule refused.")
+@click.option(
+    "--refused",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Rows that Snowflake's error table keeps: where it did not say which of many it refused.",
+)
 @data_option
 @config_option
-def replay(quarantine_ids: tuple[str, ...], rule: str | None, data: Path, config_path: Path | None) -> int:
+def replay(
+    quarantine_ids: tuple[str, ...], rule: str | None, refused: Path | None, data: Path, config_path: Path | None
+) -> int:
     """Judge refused rows again under today's rules.
 
-    Those that pass now enter the tables as `restored`.
+    Those that pass now enter the tables as `restored`. Rows that a sink refused (M039) are sent to it again, as they
+    were, each once.
     """
     if not quarantine_ids and rule is None:
         raise UsageError("nothing was named", hint="give ids, or --rule")
     settings = load(config_path)
+    rejections = _rejections(data, quarantine_ids, rule)
+    if rejections:
+        payloads = None if refused is None else _text(refused)
+        with app.writing(data, settings, kinds=(LIVE, SIMULATED)) as work:
+            orders = app.sent_again(work.log, rejections.values(), payloads)
+            app.order_replay(work, [], orders)
+        click.echo(f"{count(len(orders))} of {REJECTED}: their rows are sent again, to the sink that refused them")
+    quarantine_ids = tuple(each for each in quarantine_ids if each not in rejections)
+    if rejections and not quarantine_ids:
+        return 0
     rows = _rows(data, ["rule_ids"])
     known = set(rows.column("quarantine_id").to_pylist())
     for each in quarantine_ids:
@@ -145,4 +177,26 @@ def replay(quarantine_ids: tuple[str, ...], rule: str | None, data: Path, config
     settled = totals.written.get(QUARANTINE.name, 0)
     restored = sum(number for name, number in totals.written.items() if name != QUARANTINE.name)
     click.echo(f"{count(len(chosen))} judged again: {count(settled)} pass now and gave {counted(restored, 'row')}")
+    return 0
+
+
+@quarantine.command()
+@click.argument("quarantine_ids", nargs=-1, required=True)
+@data_option
+@config_option
+def accept(quarantine_ids: tuple[str, ...], data: Path, config_path: Path | None) -> int:
+    """Give up rows that a sink refused (M039): it stays without them, and `audit` no longer asks.
+
+    Nothing else can be given up: what our own rules refuse never was a row.
+    """
+    found = _rejections(data, quarantine_ids, None)
+    for each in quarantine_ids:
+        if each not in found:
+            raise NoInput(
+                f"no rejection that is not settled has the id {each!r}",
+                hint=f"thirdrail quarantine list --rule {REJECTED}, or thirdrail snowflake status, shows them",
+            )
+    with app.writing(data, load(config_path), kinds=(LIVE, SIMULATED)) as work:
+        app.order_replay(work, [], app.given_up(found.values()))
+    click.echo(f"{count(len(found))} accepted as lost")
     return 0

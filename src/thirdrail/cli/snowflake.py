@@ -144,8 +144,8 @@ def _say(step: Step) -> None:
 def status(data: Path, config_path: Path | None, *, as_json: bool) -> int:
     """Say how every table's channel is: committed token, rows, refused rows, lag behind the log.
 
-    1 when a channel is in another state than SUCCESS, or rows were refused. With the method `snowpipe`: how its staged
-    files are; 1 when one was refused.
+    1 when a channel is in another state than SUCCESS, or rows were refused and nobody has settled that. With the method
+    `snowpipe`: how its staged files are; 1 when one was refused.
     """
     config, clock = load(config_path), SystemClock()
     if config.snowflake.ingestion_method == "snowpipe":
@@ -182,11 +182,12 @@ def _show_files(found: list[StagedState], *, as_json: bool) -> int:
 
 
 def _show_states(found: list[ChannelState], *, as_json: bool) -> int:
+    numbers = ("rows", "refused", "unsettled", "lag")
     if as_json:
         print_json(found)
     else:
         show(
-            ("table", "partition", "channel", "status", "committed", "rows", "refused", "lag", "last error"),
+            ("table", "partition", "channel", "status", "committed", *numbers, "last error"),
             [
                 (
                     each.table,
@@ -196,16 +197,24 @@ def _show_states(found: list[ChannelState], *, as_json: bool) -> int:
                     each.token or "",
                     count(each.rows_inserted),
                     count(each.rows_refused),
+                    "" if each.unsettled is None else count(len(each.unsettled)),
                     count(each.lag),
                     each.last_error,
                 )
                 for each in found
             ],
-            right=["rows", "refused", "lag"],
+            right=numbers,
             prose=["last error"],
             spare=("last error", "partition", "channel"),
         )
-    return 1 if any((each.exists and each.status != "SUCCESS") or each.rows_refused for each in found) else 0
+        for text in (text for each in found for text in each.unsettled or ()):
+            click.echo(f"not settled: {text} (thirdrail quarantine replay, or accept)")
+    return 1 if any(_is_at_fault(each) for each in found) else 0
+
+
+def _is_at_fault(state: ChannelState) -> bool:
+    refused = state.rows_refused if state.unsettled is None else len(state.unsettled)
+    return bool((state.exists and state.status != "SUCCESS") or refused)
 
 
 @snowflake.group()

@@ -42,6 +42,7 @@ class Faults:
         self.doubles = False
         self.loses = False
         self.spoil: dict[str, bytes] = {}
+        """Table → text; a line that holds it is refused."""
         self.happened: dict[str, int] = {}
 
     def add(self, fault: Fault) -> None:
@@ -57,10 +58,3 @@ class Faults:
                 return None
             self.happened[call] = self.happened.get(call, 0) + 1
             return waiting.popleft()
-
-    def spoiled(self, table: str, body: bytes) -> bytes:
-        """Make lines of a table that hold some text unreadable, as if the table did not take them."""
-        text = self.spoil.get(table)
-        if not text:
-            return body
-        return b"\n".join(b"[1]" if text in line else line for line in body.split(b"\n"))

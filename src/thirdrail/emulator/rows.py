@@ -81,14 +81,21 @@ class Judge:
         """No rows."""
         return pl.DataFrame(schema=self._kept)
 
-    def judged(self, body: bytes) -> tuple[pl.DataFrame, list[Refused]]:
-        """Give the rows that the table takes, in order, and the others. Empty lines are none."""
+    def judged(self, body: bytes, spoilt: bytes | None = None) -> tuple[pl.DataFrame, list[Refused]]:
+        """Give the rows that the table takes, in order, and the others. Empty lines are none.
+
+        Lines that hold the ``spoilt`` text are refused, whatever else they hold.
+        """
         refused: list[Refused] = []
+        if spoilt and spoilt in body:
+            lines = [line for line in body.split(b"\n") if line.strip()]
+            refused = [Refused(line, "spoilt by the emulator's fault") for line in lines if spoilt in line]
+            body = b"\n".join(line for line in lines if spoilt not in line)
         try:
             self._decoder.decode_lines(body)
         except msgspec.DecodeError:
-            good, refused = self._one_by_one(line for line in body.split(b"\n") if line.strip())
-            body = b"\n".join(good)
+            good, bad = self._one_by_one(line for line in body.split(b"\n") if line.strip())
+            body, refused = b"\n".join(good), refused + bad
         if not body.strip():
             return self.empty, refused
         frame = pl.read_ndjson(io.BytesIO(body), schema=self._read)

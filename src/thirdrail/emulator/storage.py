@@ -232,7 +232,7 @@ class Storage:
         judge, frames = self._judges[table], []
         refused: list[list[tuple[str, str, str, str | None, str, bytes]]] = []
         for _, pipe, channel, end_token, body, _, _, _ in requests:
-            frame, bad = judge.judged(self.faults.spoiled(table, decompress(body)))
+            frame, bad = judge.judged(decompress(body), self.faults.spoil.get(table))
             frames.append(frame.with_columns(pl.lit(channel).alias(CHANNEL)))
             refused.append([(table, pipe, channel, end_token, each.reason, each.payload) for each in bad])
         whole = pl.concat(frames)

@@ -18,6 +18,7 @@ from thirdrail.model.records import Entry, Poll
 from thirdrail.model.tables import FEED_MESSAGES, QUARANTINE, TABLES, Role, Table
 from thirdrail.pipeline.changes import Unknown
 from thirdrail.pipeline.columns import ColumnsSince
+from thirdrail.pipeline.orders import REJECTED
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.streams import READ_BACK_SECONDS
 from thirdrail.pipeline.transform import Rows
@@ -57,7 +58,10 @@ class TableReader(Protocol):
 
 @dataclass(slots=True)
 class AuditReport:
-    """What an audit found; ``ok`` when the first four faults are 0, counts agree and something was verified."""
+    """What an audit found.
+
+    ``ok`` when the first four faults are 0, counts agree, something was verified, and no rejection waits to be settled.
+    """
 
     captures: int = 0
     rows_expected: int = 0
@@ -71,6 +75,8 @@ class AuditReport:
     restored: int = 0
     window: dict[str, object] = field(default_factory=dict)
     faults_by_table: dict[str, dict[str, int]] = field(default_factory=dict)
+    rejected: list[dict[str, object]] = field(default_factory=list)
+    """Rows that another sink refused and that nobody has settled: where they lie, and why."""
     ok: bool = False
 
     @property
@@ -172,7 +178,8 @@ class Audit:
         self._beyond(position if position > start else committed)
         self._compare_restored(start)
         self._foreign()
-        self._report.ok = self._report.faults == 0 and self._report.captures > 0
+        self._report.rejected = self._open_rejections()
+        self._report.ok = self._report.faults == 0 and self._report.captures > 0 and not self._report.rejected
         return self._report
 
     def _start_at(self, since: int, first: int) -> int:
@@ -279,6 +286,17 @@ class Audit:
             self._report.restored += len(expected)
             expected, found = (_hashed(table, self._kept(table, rows), unknown) for rows in (expected, found))
             self._compare(table, expected, found)
+
+    def _open_rejections(self) -> list[dict[str, object]]:
+        """Give the rejections that no order has settled, of the whole table: they do not grow old."""
+        names = ["quarantine_id", "restored_by_offset", "primary_rule_id", "capture_log", "capture_offset"]
+        names += ["origin", "target_table", "row_key", "reason"]
+        batches = [self._ours(batch) for batch in self._readers[QUARANTINE.name].scan(names, None, None)]
+        whole = pl.DataFrame(pa.concat_tables([QUARANTINE.arrow_schema.empty_table().select(names), *batches]))
+        settled = whole.filter(pl.col("restored_by_offset").is_not_null())["quarantine_id"].implode()
+        is_open = (pl.col("primary_rule_id") == REJECTED) & ~pl.col("quarantine_id").is_in(settled)
+        found = whole.filter(is_open).sort("capture_offset")
+        return found.select("quarantine_id", "target_table", "row_key", "reason", sink="origin").to_dicts()
 
     def _foreign(self) -> None:
         """Rows of a log that this table was never fed from are unexpected; of an earlier log, unverifiable."""

@@ -63,19 +63,51 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, tag="settings"):
     feeds: dict[str, FeedSettings] = {}
 
 
-class ReplayOrder(msgspec.Struct, frozen=True, kw_only=True, tag="replay_order"):
-    """A person asks that these quarantined rows be judged again under today's settings.
+class Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a person wants done with one rejection: its rows sent again to the sink that refused them, or given up.
 
-    ``captures`` are the offsets that the ids lie in, so that processing needs no look-up.
+    ``spans`` are the first and the last place (both included) of what is sent again; none: accepted as lost.
+    """
+
+    quarantine_id: str
+    sink: str = ""
+    feed_id: str = ""
+    spans: tuple[tuple[str, str], ...] = ()
+
+
+class ReplayOrder(msgspec.Struct, frozen=True, kw_only=True, tag="replay_order"):
+    """A person asks that these quarantined rows be judged again under today's settings, and rejections be settled.
+
+    ``captures`` are the offsets that the ids lie in, so that processing needs no look-up. ``settled`` holds all that
+    it takes: a rejection may be older than what the log keeps.
     """
 
     ordered_at: int
     quarantine_ids: tuple[str, ...]
     captures: tuple[Offset, ...]
+    settled: tuple[Settled, ...] = ()
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """Where rows lie that a destination refused: ``count`` of the ``rows`` that were sent from first to last.
+
+    Both ends are places in the order of rows (``sinks/snowflake/tokens.py``). ``rows`` is None where nobody knows it:
+    the process that sent them was killed before it heard of them.
+    """
+
+    first: str
+    last: str
+    count: int = 1
+    rows: int | None = 1
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True, tag="rejection"):
-    """Rows that a destination refused although we had checked them; each becomes a quarantine row."""
+    """Rows that a destination refused although we had checked them; each becomes a quarantine row.
+
+    ``places`` says where each of ``rows`` lies (a row here may stand for a span of them); records of older versions
+    have none. ``counted`` is how many rows the ``channel`` had refused in all by then: whoever is killed before it
+    has noted that, reads it here.
+    """
 
     rejected_at: int
     sink: str
@@ -83,6 +115,9 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True, tag="rejection"):
     feed_id: str
     reason: str
     rows: tuple[dict[str, object], ...]
+    places: tuple[Refused, ...] = ()
+    channel: str = ""
+    counted: int = 0
 
 
 Record = Poll | Settings | ReplayOrder | Rejection

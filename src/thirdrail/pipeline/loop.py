@@ -210,7 +210,9 @@ class Pipeline:
                 known = self._delivery.positions
                 self._maker = Workers(self._team, self._partition, self._position, known, self._feeds, unknown)
             else:
-                processor = Processor(self._log, self._partition, self._position, self._feeds, unknown=unknown)
+                processor = Processor(
+                    self._log, self._partition, self._position, self._feeds, unknown=unknown, sink=self.reader
+                )
                 self._maker = _Alone(processor)
         return self._maker
 

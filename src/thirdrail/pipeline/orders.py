@@ -1,17 +1,23 @@
 """Replay orders and rejections: records that are not polls and yet give rows."""
 
 from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 import polars as pl
 import pyarrow as pa
 
-from thirdrail.model.records import Entry, Poll, Rejection, ReplayOrder
+from thirdrail.model.records import Entry, Poll, Refused, Rejection, ReplayOrder, Span
 from thirdrail.model.tables import BY_NAME, QUARANTINE, Table
 from thirdrail.pipeline.changes import RESTORED
 from thirdrail.pipeline.refusals import PAYLOAD_LIMIT, Refusal, parse_quarantine_id, quarantine_id, quarantine_rows
 from thirdrail.pipeline.transform import Context, Judged, Rows, judge_rows
 from thirdrail.pipeline.written import to_arrow
+from thirdrail.sinks.snowflake.tokens import Token, in_order, parsed, within
+
+REJECTED = "M039"
+Made = Callable[[str, Span], Iterator[tuple[pa.Table, pa.Array]]]
+"""Makes a table's rows of some records again, a page at a time, with the record of each."""
 
 Place = tuple[str | None, int | None, int | None]
 """Table, entity ordinal and place in the entity; None means all of them."""
@@ -97,9 +103,77 @@ def _settled_rows(
     return found, pa.repeat(pa.scalar(order_offset, pa.int64()), len(found))
 
 
+def where(place: Refused) -> str:
+    """Give a place for a person."""
+    if place.first == place.last:
+        return place.first
+    return f"{place.count:,} of {'?' if place.rows is None else f'{place.rows:,}'} rows, {place.first} to {place.last}"
+
+
+def settle(order_offset: int, order: ReplayOrder, context: Context, rows: Rows) -> None:
+    """Add one quarantine row per rejection that an order settles, for every sink."""
+    found = []
+    for each in order.settled:
+        _, offset, table, _, place = parse_quarantine_id(each.quarantine_id)
+        found.append(
+            {
+                "feed_id": each.feed_id,
+                "capture_log": context.log_id,
+                "capture_offset": offset,
+                "origin": each.sink,
+                "fetched_at": order.ordered_at,
+                "pipeline_version": context.settings.pipeline_version,
+                "quarantine_id": each.quarantine_id,
+                "level": "row",
+                "target_table": table,
+                "place": place,
+                "rule_ids": ["restored" if each.spans else "lost"],
+                "primary_rule_id": "restored" if each.spans else "lost",
+                "reason": "sent again by a replay order" if each.spans else "accepted as lost by a person",
+                "payload_format": "none",
+                "payload": "",
+                "payload_truncated": False,
+                "restored_by_offset": order_offset,
+            }
+        )
+    if found:
+        made = pa.Table.from_pylist(found, schema=QUARANTINE.arrow_schema)
+        rows.add(QUARANTINE.name, made, pa.repeat(pa.scalar(order_offset, pa.int64()), len(made)))
+
+
+def send_again(order_offset: int, order: ReplayOrder, sink: str, log_id: str, made: Made, rows: Rows) -> None:
+    """Add the rows that an order brings back to the sink that refused them, as they were, each once."""
+    wanted: dict[str, list[tuple[Token, Token]]] = defaultdict(list)
+    for each in order.settled:
+        name = parse_quarantine_id(each.quarantine_id)[2] or ""
+        if each.sink == sink:
+            wanted[name] += [(parsed(first, log_id, name), parsed(last, log_id, name)) for first, last in each.spans]
+    for name, spans in wanted.items():
+        table = BY_NAME[name]
+        for records in records_of(spans):
+            near = [each for each in spans if records.start <= each[0].offset < records.end]
+            for part, offsets in made(name, records):
+                chosen = within(in_order(table, part, offsets), near).select(table.names())
+                arrow = chosen.to_arrow().cast(table.arrow_schema)
+                rows.add(name, arrow, pa.repeat(pa.scalar(order_offset, pa.int64()), len(arrow)))
+
+
+def records_of(spans: Sequence[tuple[Token, Token]]) -> list[Span]:
+    """Give the records that spans of rows lie in, those that touch as one."""
+    found: list[Span] = []
+    for first, last in sorted(spans):
+        end = last.offset if last.is_complete else last.offset + 1
+        if found and first.offset <= found[-1].end:
+            found[-1] = Span(found[-1].start, max(found[-1].end, end))
+        else:
+            found.append(Span(first.offset, end))
+    return found
+
+
 def rejected(offset: int, rejection: Rejection, context: Context, rows: Rows) -> None:
     """Add one quarantine row (M039) per row that a destination refused."""
     found = []
+    keys: dict[int, str] = {place: where(each) for place, each in enumerate(rejection.places)}
     for place, row in enumerate(rejection.rows):
         payload = msgspec.json.encode(row).decode()
         found.append(
@@ -114,8 +188,9 @@ def rejected(offset: int, rejection: Rejection, context: Context, rows: Rows) ->
                 "level": "row",
                 "target_table": rejection.table,
                 "place": place,
-                "rule_ids": ["M039"],
-                "primary_rule_id": "M039",
+                "row_key": keys.get(place),
+                "rule_ids": [REJECTED],
+                "primary_rule_id": REJECTED,
                 "reason": rejection.reason,
                 "payload_format": "json",
                 "payload": payload[:PAYLOAD_LIMIT],

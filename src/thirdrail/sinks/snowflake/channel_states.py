@@ -27,7 +27,11 @@ Connect = Callable[[str], "StreamingIngestClient"]
 
 
 class ChannelState(msgspec.Struct, kw_only=True):
-    """A table's channel for one partition. ``position`` is its token's offset; ``lag``: records behind the log."""
+    """A table's channel for one partition. ``position`` is its token's offset; ``lag``: records behind the log.
+
+    ``unsettled`` names rejections of its table that are not settled, with where the rows lie; None where the data
+    folder is not here to tell. ``rows_refused`` is the channel's own count, which never falls.
+    """
 
     table: str
     partition: str
@@ -39,6 +43,7 @@ class ChannelState(msgspec.Struct, kw_only=True):
     lag: int | None = None
     rows_inserted: int = 0
     rows_refused: int = 0
+    unsettled: list[str] | None = None
     last_error: str = ""
     processing_s: float | None = None
 

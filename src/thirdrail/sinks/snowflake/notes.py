@@ -20,11 +20,13 @@ class Known(msgspec.Struct):
     """Channels that were made (``pipe/channel``), and of each how many refused rows the log has been told of.
 
     ``files`` is the position up to which a table's (``table/partition``) staged files were loaded, until a channel of
-    its own has gone beyond. ``place`` is the schema that all this is about; empty where an older version wrote it.
+    its own has gone beyond. ``skipped`` is, by log, where a person let all tables go on: captures below are lost to
+    those that did not have them. ``place`` is the schema that all this is about; empty where an older version wrote it.
     """
 
     channels: dict[str, int] = {}
     files: dict[str, Position] = {}
+    skipped: dict[str, Position] = {}
     place: str = ""
 
 
@@ -83,6 +85,16 @@ class ChannelNotes:
     def forget_loaded(self, table: str) -> None:
         """Its channel has gone beyond."""
         if self._known.files.pop(table, None) is not None:
+            self._write()
+
+    def skipped(self, log_id: str) -> Position:
+        """Give where tables go on at the lowest; 0 when nothing was ever skipped."""
+        return self._known.skipped.get(log_id, 0)
+
+    def note_skipped(self, log_id: str, position: Position) -> None:
+        """Let tables go on at a position, durably; it never goes back."""
+        if position > self.skipped(log_id):
+            self._known.skipped[log_id] = position
             self._write()
 
     def _write(self) -> None:

@@ -7,6 +7,7 @@ requests need not be repeatable: not after a crash, not by another version.
 """
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -91,12 +92,27 @@ def after(frame: pl.DataFrame, token: Token) -> pl.DataFrame:
     """Give the rows of :func:`in_order` that come strictly after a token."""
     if frame.is_empty() or frame["_offset"][0] > token.offset:
         return frame
+    return frame.filter(_beyond(token))
+
+
+def within(frame: pl.DataFrame, spans: Sequence[tuple[Token, Token]]) -> pl.DataFrame:
+    """Give the rows of :func:`in_order` that lie in one of the spans, both ends included, each once."""
+    kinds = {name: frame.schema[name] for name in ORDER}
+    alone = pl.DataFrame([first for first, last in spans if first == last], schema=kinds, orient="row")
+    chosen = [frame.join(alone, on=ORDER, how="semi")]
+    for first, last in spans:
+        if first != last:
+            chosen.append(frame.filter(_beyond(first, or_at=True) & ~_beyond(last)))
+    return pl.concat(chosen).unique(ORDER).sort(ORDER)
+
+
+def _beyond(token: Token, *, or_at: bool = False) -> pl.Expr:
     later = pl.lit(value=False)
     equal = pl.lit(value=True)
     for name, part in zip(ORDER, token, strict=True):
         later = later | (equal & (pl.col(name) > pl.lit(part)))
         equal = equal & (pl.col(name) == pl.lit(part))
-    return frame.filter(later)
+    return later | equal if or_at else later
 
 
 def token_of(frame: pl.DataFrame, row: int) -> Token:

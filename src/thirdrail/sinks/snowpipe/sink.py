@@ -106,6 +106,7 @@ class SnowpipeSink:
                 self._reject,
                 token,
                 None if key in self._taken_over else self._log_end,
+                self._notes.skipped(log_id),
             ),
             self._clock,
             limits=Limits(config.batch_rows, config.batch_bytes, seconds),

@@ -59,6 +59,8 @@ class Books(NamedTuple):
     """How far the table is by channels."""
     log_end: Position | None = None
     """Where the log ended when we began, until the table was opened once: nothing beyond it can be staged by then."""
+    skipped: Position = 0
+    """Where a table that has a position goes on at the lowest; files that are staged below are loaded all the same."""
 
 
 class _File(NamedTuple):
@@ -109,6 +111,8 @@ class FilesWriter:
         self._known = self._heard_of()
         self._resume = self._known
         self._take_over(self._ours(self._stage.files()))
+        if self._resume is not None:
+            self._resume = max(self._resume, Token(books.skipped))
         self._tidy()
 
     def _heard_of(self) -> Token | None:
@@ -194,6 +198,11 @@ class FilesWriter:
     @property
     def position(self) -> Position | None:
         """How far the table durably is: below the oldest file that is not loaded, or the rows that are gathered."""
+        reached = self._reached
+        return None if reached is None else max(reached, self._books.skipped)
+
+    @property
+    def _reached(self) -> Position | None:
         if self._files:
             return self._files[0].name.start
         if self._gathered:
@@ -230,7 +239,7 @@ class FilesWriter:
         start = span.start
         if self._resume is not None:
             frame, start = after(frame, self._resume), max(start, self._resume.offset)
-        sent = fit(self._table, frame, self._clock, self._books.reject)
+        sent = fit(self._table, frame, self._log_id, self._clock, self._books.reject)
         self.rows_rejected += len(frame) - len(sent)
         if sent.is_empty():
             return

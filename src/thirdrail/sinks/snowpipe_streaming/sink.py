@@ -27,6 +27,8 @@ _BUFFER_MS = 100
 Connect = Callable[[str], "StreamingIngestClient"]
 Earlier = Callable[[Table, str, str], Position | None]
 """How far a table (of a log and partition) is by the other method, once all that it was sent is settled."""
+ToldOf = Callable[[str, str, Position], int]
+"""How many refused rows of a table and channel the log has been told of, by what it holds from a position on."""
 
 
 class StreamingSink:
@@ -43,8 +45,9 @@ class StreamingSink:
         notes: ChannelNotes,
         reject: Callable[[Rejection], None],
         earlier: Earlier = lambda *_: None,
+        told: ToldOf = lambda *_: 0,
     ) -> None:
-        self._earlier = earlier
+        self._earlier, self._told = earlier, told
         self._connect, self._config, self._clock, self._notes, self._reject = connect, config, clock, notes, reject
         self._clients: dict[str, StreamingIngestClient] = {}
         self._thefts: deque[float] = deque(maxlen=THEFTS)
@@ -59,10 +62,11 @@ class StreamingSink:
         notes: ChannelNotes,
         reject: Callable[[Rejection], None],
         earlier: Earlier = lambda *_: None,
+        told: ToldOf = lambda *_: 0,
     ) -> "StreamingSink":
         """Give the sink of an account; nothing is asked of it yet."""
         given = properties(account, retry_seconds=config.retry_seconds, buffer_ms=_BUFFER_MS)
-        return cls(lambda pipe: connected(account, pipe, given), config, clock, notes, reject, earlier)
+        return cls(lambda pipe: connected(account, pipe, given), config, clock, notes, reject, earlier, told)
 
     def open(self, table: Table, log_id: str, partition: str) -> StreamingWriter:
         """Give the writer of a table.
@@ -86,6 +90,7 @@ class StreamingSink:
             Channels(
                 lambda first: self._channel(pipe, channel, first),
                 lambda: self._notes.rejected(key),
+                lambda since: self._told(table.name, channel, since),
                 lambda count: self._notes.note(key, count),
                 lambda: self._notes.forget_loaded(files_key(table, partition)),
                 self._reject,
@@ -95,6 +100,7 @@ class StreamingSink:
             self._clock,
             stuck_seconds=self._config.stuck_seconds,
             earlier=earlier,
+            skipped=self._notes.skipped(log_id),
         )
 
     def token(self, table: Table, log_id: str, partition: str) -> Token | None:

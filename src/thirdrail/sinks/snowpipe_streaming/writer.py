@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 import pyarrow as pa
 
-from thirdrail.errors import ChannelInvalid, ChannelStuck, SinkError, SnowflakeUnavailable
+from thirdrail.errors import ChannelInvalid, ChannelStuck, PositionUnknown, SinkError, SnowflakeUnavailable
 from thirdrail.model.ports import Clock
-from thirdrail.model.records import Position, Rejection, Span
+from thirdrail.model.records import Position, Refused, Rejection, Span
 from thirdrail.model.tables import Table
 from thirdrail.sinks.snowflake.fit import fit
 from thirdrail.sinks.snowflake.tokens import Token, after, in_order, parsed, token_of
@@ -42,7 +42,9 @@ class Channels(NamedTuple):
     open: Callable[[str | None], Held]
     """Open the channel, a new one at a first token."""
     rejected: Callable[[], int]
-    """How many refused rows the log has been told of."""
+    """How many refused rows the log has been told of, as noted."""
+    told: Callable[[Position], int]
+    """How many of them the log itself says, from a position on."""
     note: Callable[[int], None]
     """Remember that the channel exists, and so many."""
     moved: Callable[[], None]
@@ -82,10 +84,12 @@ class StreamingWriter:
         *,
         stuck_seconds: float,
         earlier: Position | None = None,
+        skipped: Position = 0,
     ) -> None:
         """Begin where an open channel is; one without a token has just been made.
 
-        ``earlier`` is how far the table is by the other method, all of it settled.
+        ``earlier`` is how far the table is by the other method, all of it settled; ``skipped`` where a table that has
+        a position goes on at the lowest.
         """
         self._table, self._log_id, self._channels, self._clock = table, log_id, channels, clock
         self._stuck_seconds = stuck_seconds
@@ -95,12 +99,17 @@ class StreamingWriter:
         self._resume = self._committed
         if earlier is not None and (self._committed is None or self._committed < Token(earlier)):
             self._position, self._resume = earlier, Token(earlier)
+        if self._position is not None and self._position < skipped:
+            self._position, self._resume = skipped, Token(skipped)
         self._end: Position | None = None
         self._spans: deque[_Sent] = deque()
         self._calls: deque[_Call] = deque()
         self._moved_at = self._asked_at = clock.monotonic()
         self.rows_sent = self.rows_rejected = self.bytes_sent = 0
         self.trouble = ""
+        self._untold = (
+            held[1] if self._committed is not None and held[1].rows_error_count > channels.rejected() else None
+        )
         if self._committed is not None:
             channels.note(channels.rejected())
 
@@ -116,6 +125,8 @@ class StreamingWriter:
     def submit(self, rows: pa.Table, span: Span, offsets: pa.Array | None = None) -> None:
         """Send the rows of a span that come after what the channel has."""
         refuse_gap(self._table.name, self._end, span)
+        if self._untold is not None:
+            self._tell_of_earlier(self._untold, span.start)
         if self._committed is None:
             self._begin(span.start if self._position is None else max(span.start, self._position))
         self._end = span.end
@@ -138,7 +149,7 @@ class StreamingWriter:
         frame = in_order(self._table, rows, offsets)
         if self._resume is not None:
             frame = after(frame, self._resume)
-        sent = fit(self._table, frame, self._clock, self._channels.reject)
+        sent = fit(self._table, frame, self._log_id, self._clock, self._channels.reject)
         self.rows_rejected += len(frame) - len(sent)
         frame = sent
         if frame.is_empty():
@@ -202,7 +213,7 @@ class StreamingWriter:
         if token != self._committed:
             self._committed, self._moved_at = token, self._clock.monotonic()
             self._channels.moved()
-        if status.rows_error_count > self._channels.rejected():
+        if self._untold is None and status.rows_error_count > self._channels.rejected():
             self._tell_of_rejected(status)
         while self._calls and self._committed is not None and self._calls[0].last <= self._committed:
             self._calls.popleft()
@@ -237,24 +248,53 @@ class StreamingWriter:
                 ChannelStuck(self.trouble, hint="it is opened anew by a new client; nothing is lost, the log waits")
             )
 
+    def _tell_of_earlier(self, status: "ChannelStatus", start: Position) -> None:
+        """Tell of rows that were refused before this writer was opened, and that nobody was told of.
+
+        They lie at or above where the first span begins: what is below was durable, and told of, when the position
+        came to be. A process may have been killed between telling the log and noting that it did.
+        """
+        self._channels.note(max(self._channels.rejected(), self._channels.told(start)))
+        if status.rows_error_count > self._channels.rejected():
+            self._tell(status, Token(start), self._bound(status), None, "")
+        self._untold = None
+
     def _tell_of_rejected(self, status: "ChannelStatus") -> None:
         """Let the log know of rows that the server refused although we had checked them."""
+        bound = self._bound(status)
+        suspects = [call for call in self._calls if call.last <= bound]
+        if not suspects:  # it names none of our calls: those that are committed, then
+            suspects = [call for call in self._calls if self._committed is not None and call.last <= self._committed]
+        if suspects:
+            rows = sum(call.rows for call in suspects)
+            self._tell(status, suspects[0].first, suspects[-1].last, rows, suspects[0].feed_id)
+        else:
+            self._tell(status, Token(0), bound, None, "")
+
+    def _bound(self, status: "ChannelStatus") -> Token:
+        """Give the place at or before which the last refused row lies."""
+        committed = self._committed or Token(0)
+        text = status.last_error_offset_token_upper_bound
+        try:
+            return committed if text is None else min(committed, parsed(text, self._log_id, self._table.name))
+        except PositionUnknown:
+            return committed
+
+    def _tell(self, status: "ChannelStatus", first: Token, last: Token, rows: int | None, feed_id: str) -> None:
         new = status.rows_error_count - self._channels.rejected()
-        token = self._committed
-        suspects = [call for call in self._calls if token is not None and call.last <= token]
-        rows = tuple(
-            {"first": call.first.text(self._log_id), "last": call.last.text(self._log_id), "rows": call.rows}
-            for call in suspects
-        ) or ({"last": status.last_error_offset_token_upper_bound},)
+        place = Refused(first=first.text(self._log_id), last=last.text(self._log_id), count=new, rows=rows)
         self._channels.reject(
             Rejection(
                 rejected_at=self._clock.now(),
                 sink="snowflake",
                 table=self._table.name,
-                feed_id=suspects[0].feed_id if suspects else "",
+                feed_id=feed_id,
                 reason=f"{new} rows refused at or before {status.last_error_offset_token_upper_bound}: "
                 f"{status.last_error_message}",
-                rows=rows,
+                rows=({"first": place.first, "last": place.last, "rows": rows, "refused": new},),
+                places=(place,),
+                channel=status.channel_name,
+                counted=status.rows_error_count,
             )
         )
         self.rows_rejected += new
