@@ -28,6 +28,7 @@ from thirdrail.errors import (
 )
 from thirdrail.model.records import Span
 from thirdrail.sinks.snowpipe import writer as module
+from thirdrail.sinks.snowpipe.pipe import _outcomes
 
 ROUNDS = max(2, int(os.environ.get("THIRDRAIL_SNOWFLAKE_ROUNDS", "8")) // 8)
 END = 150
@@ -173,6 +174,13 @@ def test_a_file_that_snowflake_does_not_load_stops_the_sink_until_it_is_removed(
     settle(again, 30)
     assert rig.found() == pairs(0, 30)
     assert rig.staged() == ["main/events/log/0/0-30.2.parquet"]
+
+
+def test_a_refusal_names_row_and_column_where_snowflake_does() -> None:
+    file = {"path": "a", "status": "LOAD_FAILED", "errorsSeen": 2, "firstError": "too long"}
+    assert _outcomes({"files": [file]})["a"].error == "too long"
+    named = file | {"firstErrorLineNum": 7, "firstErrorColumnName": "STOP_ID"}
+    assert _outcomes({"files": [named]})["a"].error == "too long (row 7 of the file, column STOP_ID)"
 
 
 def test_rows_that_snowflake_would_not_take_are_told_to_the_log_and_not_staged(rig: FilesRig) -> None:

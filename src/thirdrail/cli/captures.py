@@ -168,7 +168,8 @@ def skip(data: Path, config_path: Path | None) -> int:
 
     That is above everything that the tables have seen. For when the log was lost or restored from an older copy,
     or no longer holds what a table wants; the error then names this command. No offset is ever given twice, no
-    row is touched, and what is lost is said. Otherwise there is no need: the log goes on by itself.
+    row is touched, and what is lost is said. Snowflake's tables, when they are a sink, go on with what the log holds
+    when they are opened next. Otherwise there is no need: the log goes on by itself.
     """
     config = load(config_path)
     ahead, gaps = app.skip_ahead(data, config)

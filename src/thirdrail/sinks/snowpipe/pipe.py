@@ -124,5 +124,12 @@ def _outcomes(answer: Mapping[str, Any]) -> dict[str, Outcome]:
     found = {}
     for each in answer.get("files", ()):
         rows, errors = int(each.get("rowsInserted") or 0), int(each.get("errorsSeen") or 0)
-        found[str(each["path"])] = Outcome(str(each.get("status")), rows, errors, str(each.get("firstError") or ""))
+        found[str(each["path"])] = Outcome(str(each.get("status")), rows, errors, _first_error(each))
     return found
+
+
+def _first_error(file: Mapping[str, Any]) -> str:
+    """Give Snowflake's reason, and the row and column of the file where it names them."""
+    text, row, column = (file.get(f"firstError{name}") for name in ("", "LineNum", "ColumnName"))
+    place = f" (row {row} of the file, column {column or 'not told'})" if row else ""
+    return f"{text or ''}{place}"
