@@ -13,7 +13,7 @@ from pyiceberg.conversions import from_bytes
 from pyiceberg.manifest import DataFile, DataFileContent, ManifestContent, ManifestEntry, ManifestFile
 from pyiceberg.table import Table as IcebergTable
 from pyiceberg.transforms import DayTransform
-from pyiceberg.types import DateType, LongType, StringType
+from pyiceberg.types import DateType, LongType
 
 from thirdrail.errors import TableUnreadable
 from thirdrail.model.tables import NAMESPACE, Column, Table
@@ -85,8 +85,8 @@ class PinnedTable:
             if name in self.field_ids and name in self.table.names()
         ]
         fragments = [
-            form.make_fragment(path_of(file.file_path), system, partition_expression=_guarantee(file, bounded))
-            for file in files
+            form.make_fragment(path_of(file.file_path), system, partition_expression=known)
+            for file, known in zip(files, _guarantees(files, bounded), strict=True)
         ]
         return ds.FileSystemDataset(fragments, self.table.arrow_schema, form, system)
 
@@ -147,18 +147,34 @@ class PinnedTable:
         return rows.select(columns).collect().rechunk().to_arrow().cast(self._schema(columns))
 
 
-def _guarantee(file: DataFile, columns: list[tuple[Column, int]]) -> pc.Expression:
-    """Give what holds for every row of a file: columns lie within their bounds; one with nulls promises nothing."""
-    known = pc.scalar(True)
-    nulls = file.null_value_counts or {}
+def _guarantees(files: Sequence[DataFile], columns: list[tuple[Column, int]]) -> list[pc.Expression]:
+    """Give what holds for every row of each file: columns lie within their bounds; one with nulls promises nothing.
+
+    All bounds of a column become one array: made and cast one by one they were four fifths of a query's planning.
+    """
+    known = [pc.scalar(True)] * len(files)
     for column, field_id in columns:
-        low, high = (file.lower_bounds or {}).get(field_id), (file.upper_bounds or {}).get(field_id)
-        if low is None or high is None or nulls.get(field_id, 1) > 0:
-            continue
-        kind = StringType() if column.type == "string" else LongType()
-        low, high = (pa.scalar(from_bytes(kind, value)).cast(column.arrow.type) for value in (low, high))
-        known = known & (pc.field(column.name) >= low) & (pc.field(column.name) <= high)
+        bounded = [
+            (place, lower[field_id], upper[field_id])
+            for place, file in enumerate(files)
+            if field_id in (lower := file.lower_bounds or {})
+            and field_id in (upper := file.upper_bounds or {})
+            and (file.null_value_counts or {}).get(field_id, 1) == 0
+        ]
+        values = _values(column, [bound for _, *bounds in bounded for bound in bounds])
+        field = pc.field(column.name)
+        for number, (place, *_) in enumerate(bounded):
+            known[place] = known[place] & (field >= values[2 * number]) & (field <= values[2 * number + 1])
     return known
+
+
+def _values(column: Column, bounds: list[bytes]) -> pa.Array:
+    """Give bounds of one column as its values: text, or whole numbers of 8 bytes, of 4 from before it was widened."""
+    if column.type == "string":
+        found = pa.array(bounds, pa.binary())
+    else:
+        found = pa.array([int.from_bytes(bound, "little", signed=True) for bound in bounds], pa.int64())
+    return found.cast(column.arrow.type)
 
 
 def _bound(bounds: dict[int, bytes] | None, field_id: int) -> int | None:
