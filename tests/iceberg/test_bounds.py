@@ -18,7 +18,7 @@ from thirdrail.sinks.iceberg.reader import PinnedTable, pin
 from thirdrail.sinks.iceberg.sink import IcebergSink
 
 NOON = int(datetime(2026, 5, 28, 12, tzinfo=UTC).timestamp()) * 1_000_000
-Bounds = dict[str, tuple[PrimitiveType, object, object]]
+Bounds = dict[str, tuple[PrimitiveType, int | str | None, int | str | None]]
 """Column → the type it was written with, its least and its greatest value."""
 
 BOUNDS: Bounds = {

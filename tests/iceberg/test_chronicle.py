@@ -11,11 +11,12 @@ from pyiceberg.catalog import Catalog
 from tests.fakes.catalogs import FaultyCatalog
 from tests.fakes.clock import FakeClock
 from tests.fakes.sinks import Crashed
-from tests.query.lake import arrow, message
-from thirdrail.errors import ThirdRailError
+from tests.query.lake import arrow, at, message
+from thirdrail.errors import CatalogUnavailable, ThirdRailError
 from thirdrail.maintenance.care import Policy, care
 from thirdrail.model.records import Span
 from thirdrail.model.tables import COMMITS, FEED_MESSAGES, NAMESPACE
+from thirdrail.sinks.iceberg import chronicle
 from thirdrail.sinks.iceberg.catalog import open_catalog
 from thirdrail.sinks.iceberg.chronicle import note_commits
 from thirdrail.sinks.iceberg.reader import pin
@@ -102,3 +103,54 @@ def test_a_table_that_is_made_anew_has_another_history(tmp_path: Path) -> None:
     found = commits(catalog)
     assert [row["sequence_number"] for row in found] == [1, 1]
     assert len({row["table_uuid"] for row in found}) == 2
+
+
+def days_of_two(catalog: Catalog, clock: FakeClock, days: int, kept: int) -> None:
+    """Two commits on each of many days: a merge for each day that is over."""
+    writer = IcebergSink(catalog, clock).open(FEED_MESSAGES, "log", "0")
+    assert care(catalog, FEED_MESSAGES, Policy(snapshots=kept), clock).trouble == ""
+    for offset in range(2 * days):
+        row = message(offset, fetched_at=at(offset // 2 * 86_400))
+        writer.commit(arrow(FEED_MESSAGES, [row]), Span(offset, offset + 1))
+
+
+def test_a_round_that_merges_more_often_than_snapshots_are_kept_tells_each(tmp_path: Path) -> None:
+    catalog, clock = open_catalog(tmp_path, create=True), FakeClock()
+    days_of_two(catalog, clock, 26, kept=20)
+    report = care(catalog, FEED_MESSAGES, Policy(keep_days=24, snapshots=20), clock)
+    assert (report.trouble, report.into, report.dropped_days) == ("", 23, 2)
+    note_commits(catalog, NAMESPACE, clock)
+    assert [row["sequence_number"] for row in commits(catalog)] == list(range(1, 52 + 1 + 23 + 1))
+
+
+def test_a_round_that_cannot_tell_ends_before_a_snapshot_goes_untold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog, clock = open_catalog(tmp_path, create=True), FakeClock()
+    days_of_two(catalog, clock, 26, kept=20)
+    policy = Policy(snapshots=20, snapshots_us=0)  # all but the newest may go
+
+    def fails(*_: object) -> None:
+        raise CatalogUnavailable("not now")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(chronicle, "note_commits", fails)
+        for _ in range(2):
+            report = care(catalog, FEED_MESSAGES, policy, clock)
+            assert report.trouble == "not now"
+        assert pin(catalog, FEED_MESSAGES).snapshots == 20
+    assert len(commits(catalog)) == 48
+
+    assert care(catalog, FEED_MESSAGES, policy, clock).trouble == ""
+    note_commits(catalog, NAMESPACE, clock)
+    assert [row["sequence_number"] for row in commits(catalog)] == list(range(1, 52 + 25 + 1))
+
+
+def test_expiry_lets_go_of_what_is_told_alone(tmp_path: Path) -> None:
+    catalog, clock = open_catalog(tmp_path, create=True), FakeClock()
+    days_of_two(catalog, clock, 10, kept=50)
+    told = commits(catalog)[-1]["sequence_number"]
+    assert told == 16
+    assert care(catalog, FEED_MESSAGES, Policy(snapshots_us=0), clock).expired == 16
+    metadata = catalog.load_table((NAMESPACE, FEED_MESSAGES.name)).metadata
+    assert min(each.sequence_number or 0 for each in metadata.snapshots) == 17

@@ -61,11 +61,9 @@ def care_for(
         NoDataYet: there are no tables.
     """
     catalog = open_catalog(folder.path, create=False)
-    are_noted = dry_run
     if not dry_run:
-        with suppress(NoSuchTableError, CommitConflict, CatalogUnavailable):  # merges let go of snapshots
+        with suppress(NoSuchTableError, CommitConflict, CatalogUnavailable):  # else old snapshots stay for now
             note_commits(catalog, NAMESPACE, clock)
-            are_noted = True
     for table in tables:
         if is_stopped():
             return
@@ -76,7 +74,6 @@ def care_for(
             clock,
             dry_run=dry_run,
             lets_go=lets_go,
-            expires=are_noted,
             is_stopped=is_stopped,
         )
 

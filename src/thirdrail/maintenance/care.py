@@ -4,6 +4,7 @@ Every change is one commit of the one commit function, or the deletion of a file
 is killed anywhere leaves the table whole and the next one goes on.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table as IcebergTable
 
 from thirdrail.errors import CatalogUnavailable, CommitConflict
@@ -18,6 +20,7 @@ from thirdrail.maintenance.compaction import groups
 from thirdrail.maintenance.leftovers import Notes, Patience, judged, note, noted
 from thirdrail.model.ports import Clock
 from thirdrail.model.tables import NAMESPACE, Table
+from thirdrail.sinks.iceberg.chronicle import note_in_time, noted_up_to
 from thirdrail.sinks.iceberg.commit import KEPT_SNAPSHOTS, expire
 from thirdrail.sinks.iceberg.data_file import EPOCH
 from thirdrail.sinks.iceberg.files import is_local
@@ -85,13 +88,12 @@ def care(
     *,
     dry_run: bool = False,
     lets_go: bool = True,
-    expires: bool = True,
     is_stopped: Callable[[], bool] = never,
 ) -> Report:
     """Care for one table; give what was done. Blocks; ends early between two merges when asked to stop.
 
-    Without ``lets_go`` nothing is deleted: looking for leftovers reads all that every snapshot names. Without
-    ``expires`` snapshots stay but for those that merges push out: ``commits`` has not been told of them.
+    Without ``lets_go`` nothing is deleted: looking for leftovers reads all that every snapshot names. A snapshot that
+    ``commits`` has not been told of stays; when it cannot be told, the round ends before a merge pushes one out.
     """
     report = Report(table.name)
     name = (NAMESPACE, table.name)
@@ -104,21 +106,28 @@ def care(
         for group in groups(pinned.files, pinned.field_ids[table.order]):
             if is_stopped():
                 break
-            outcome = Outcome.REWRITTEN if dry_run else rewrite(catalog, name, pinned, group, clock)
+            outcome = Outcome.REWRITTEN if dry_run else _merge(catalog, name, pinned, group, clock)
             if outcome is Outcome.GIVEN_UP:
                 report.given_up += 1
                 continue
             report.merged, report.into = report.merged + len(group), report.into + 1
             report.rows += sum(file.record_count for file in group)
             report.replaced |= {file.file_path for file in group}
-        if expires:
-            report.expired = expire(catalog, name, policy.snapshots, policy.snapshots_us, dry_run=dry_run)
+        noted = sys.maxsize if dry_run else noted_up_to(catalog, pinned.source)
+        report.expired = expire(catalog, name, policy.snapshots, policy.snapshots_us, noted, dry_run=dry_run)
         _look_after_leftovers(catalog.load_table(name), report, policy, clock, dry_run=dry_run, lets_go=lets_go)
     except NoSuchTableError:
         report.trouble = "there is no such table yet"
     except (CommitConflict, CatalogUnavailable) as error:
         report.trouble = str(error)
     return report
+
+
+def _merge(
+    catalog: Catalog, name: tuple[str, str], pinned: PinnedTable, group: list[DataFile], clock: Clock
+) -> Outcome:
+    note_in_time(catalog, name, clock)
+    return rewrite(catalog, name, pinned, group, clock)
 
 
 def _drop_days(
@@ -144,6 +153,7 @@ def _drop_days(
     report.dropped_rows = sum(file.record_count for file in gone)
     if not dry_run:
         paths = {file.file_path for file in gone}
+        note_in_time(catalog, name, clock)
         report.dropped_rows = drop(catalog, name, paths, EPOCH + timedelta(days=kept_from), clock)
         report.replaced |= paths
     return replace(pinned, files=tuple(file for file in pinned.files if int(file.partition[0]) >= kept_from))

@@ -4,6 +4,7 @@ Exactly once as everything else: a table's sequence number is the position of ``
 brings the rows.
 """
 
+import sys
 from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
@@ -14,10 +15,10 @@ from pyiceberg.table.snapshots import Operation, Snapshot
 
 from thirdrail.model.ports import Clock
 from thirdrail.model.tables import COMMITS, TABLES
-from thirdrail.sinks.iceberg.commit import Staged, commit
+from thirdrail.sinks.iceberg.commit import Staged, commit, kept_snapshots, numbered_above
 from thirdrail.sinks.iceberg.data_file import write_data_files
 from thirdrail.sinks.iceberg.manifests import merged, new_manifest, parent_manifests
-from thirdrail.sinks.iceberg.positions import Positions, positions_of
+from thirdrail.sinks.iceberg.positions import Positions, current_positions, positions_of
 
 EVERY_COMMITS = 16
 """Of a table, between two looks: fifty snapshots are kept, and maintenance makes some of them."""
@@ -68,6 +69,30 @@ def note_commits(catalog: Catalog, namespace: str, clock: Clock) -> int:
 
     commit(catalog, (namespace, COMMITS.name), stage, clock)
     return written
+
+
+def noted_up_to(catalog: Catalog, table: IcebergTable) -> int:
+    """Give the sequence number up to which ``commits`` has a table's snapshots; endless where it keeps none of them."""
+    namespace, name = table.name()
+    if name not in {each.name for each in TABLES}:
+        return sys.maxsize
+    try:
+        positions = current_positions(catalog.load_table((namespace, COMMITS.name)).metadata)
+    except NoSuchTableError:
+        return sys.maxsize
+    return positions.get((str(table.metadata.table_uuid), name), 0)
+
+
+def note_in_time(catalog: Catalog, name: tuple[str, str], clock: Clock) -> None:
+    """Write all down when the next commits of a table could push out a snapshot that is not; call it before each.
+
+    Raises:
+        CommitConflict, CatalogUnavailable: as of every commit; better none is made now.
+    """
+    table = catalog.load_table(name)
+    waiting = len(numbered_above(table.metadata, noted_up_to(catalog, table)))
+    if waiting and waiting + EVERY_COMMITS > kept_snapshots(table.metadata):
+        note_commits(catalog, name[0], clock)
 
 
 def _key(row: dict[str, object]) -> tuple[str, str]:

@@ -7,6 +7,7 @@ used (decision 0002). Nothing here deletes a file.
 """
 
 import random
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -144,7 +145,7 @@ def _hand_over(catalog: Catalog, table: IcebergTable, snapshot_id: int, staged: 
             snapshot_id=snapshot_id,
         ),
     ]
-    expired = _surplus(metadata, _kept(metadata) - 1)
+    expired = _surplus(metadata, kept_snapshots(metadata) - 1)
     if expired:
         updates.append(RemoveSnapshotsUpdate(snapshot_ids=sorted(expired)))
     catalog.commit_table(table, _unmoved(metadata), tuple(updates))
@@ -178,11 +179,14 @@ def _summary(parent: Snapshot | None, staged: Staged) -> Summary:
     )
 
 
-def expire(catalog: Catalog, name: tuple[str, str], kept: int, age_us: int, *, dry_run: bool = False) -> int:
+def expire(
+    catalog: Catalog, name: tuple[str, str], kept: int, age_us: int, noted: int = sys.maxsize, *, dry_run: bool = False
+) -> int:
     """Let go of snapshots beyond ``kept``, and of those that gave way to a newer one ``age_us`` ago; give how many.
 
-    Ago is before the table's last commit: a table at rest loses none. ``kept`` is noted in the table, and every commit
-    keeps to it from then on. One try: when another commit comes first, it is for the next time.
+    Those above ``noted``, a sequence number, stay: ``commits`` has not been told of them. Ago is before the table's
+    last commit: a table at rest loses none. ``kept`` is noted in the table, and every commit keeps to it from then on.
+    One try: when another commit comes first, it is for the next time.
 
     Raises:
         CatalogUnavailable: the catalog or its disk failed.
@@ -190,12 +194,12 @@ def expire(catalog: Catalog, name: tuple[str, str], kept: int, age_us: int, *, d
     try:
         table = catalog.load_table(name)
         metadata = table.metadata
-        gone = _surplus(metadata, kept) | _outlived(metadata, age_us // 1_000)
+        gone = (_surplus(metadata, kept) | _outlived(metadata, age_us // 1_000)) - numbered_above(metadata, noted)
         current = metadata.current_snapshot()
         if current is None or not positions_of(current):
             gone = set()  # another engine's: the positions lie in one before it, until we commit again
         updates: list[TableUpdate] = []
-        if _kept(metadata) != kept:
+        if kept_snapshots(metadata) != kept:
             updates.append(SetPropertiesUpdate(updates={SNAPSHOTS: str(kept)}))
         if gone:
             updates.append(RemoveSnapshotsUpdate(snapshot_ids=sorted(gone)))
@@ -210,8 +214,14 @@ def expire(catalog: Catalog, name: tuple[str, str], kept: int, age_us: int, *, d
     return len(gone)
 
 
-def _kept(metadata: TableMetadata) -> int:
+def kept_snapshots(metadata: TableMetadata) -> int:
+    """Give how many snapshots every commit leaves at most."""
     return int(metadata.properties.get(SNAPSHOTS, KEPT_SNAPSHOTS))
+
+
+def numbered_above(metadata: TableMetadata, number: int) -> set[int]:
+    """Give the snapshots whose sequence number lies above one."""
+    return {snapshot.snapshot_id for snapshot in metadata.snapshots if (snapshot.sequence_number or 0) > number}
 
 
 def _oldest_first(metadata: TableMetadata) -> list[Snapshot]:
