@@ -100,8 +100,14 @@ def _wait_and_die(seconds: float) -> None:
     _die()
 
 
-def arm(owner: Owner, name: str, nth: int, *, before: bool = False) -> None:
-    """Let the process die after (or just before) the nth call of a function."""
+def arm(
+    owner: Owner, name: str, nth: int, *, before: bool = False, end: Callable[[], None] = _die
+) -> Callable[[], None]:
+    """Let the process die after (or just before) the nth call of a function; give what takes that back.
+
+    ``end`` is how it dies.
+    """
+    given = inspect.getattr_static(owner, name)
     original = getattr(owner, name)
     passed = 0
 
@@ -109,12 +115,12 @@ def arm(owner: Owner, name: str, nth: int, *, before: bool = False) -> None:
         nonlocal passed
         passed += 1
         if passed == nth and before:
-            _die()
+            end()
         result = original(*arguments, **named)
         if passed == nth:
-            _die()
+            end()
         return result
 
     replacement: Callable[..., object] = counted
-    static = isinstance(inspect.getattr_static(owner, name), (staticmethod, classmethod))
-    setattr(owner, name, staticmethod(replacement) if static else replacement)
+    setattr(owner, name, staticmethod(replacement) if isinstance(given, (staticmethod, classmethod)) else replacement)
+    return lambda: setattr(owner, name, given)
