@@ -19,8 +19,8 @@ from thirdrail.decode.flatten import STOP_TIME, Flat, flatten
 from thirdrail.decode.nested import Nested
 from thirdrail.decode.wire_schema import feed_message, stop_time_update
 
-_PIECES = 32_000
-"""Stop times decoded in one call: about 10 ms, during which the GIL is held."""
+_PIECES = 8_000
+"""Stop times judged, or decoded, in one call: 3 to 6 ms, during which the GIL is held."""
 
 _OUTER = feed_message(bytes_for_stop_times=True)
 _OUTER_HANDLER = HandlerPool([_OUTER.file]).get_for_message(_OUTER)
@@ -140,12 +140,18 @@ def _decoded(raw: pa.Array) -> dict[str, pa.Array]:
     """
     if pc.any(pc.greater_equal(pc.binary_length(raw), len(_PREFIXES))).as_py():
         raise _Refused
+    pieces = [raw.slice(first, _PIECES) for first in range(0, max(len(raw), 1), _PIECES)]
+    for piece in pieces:
+        _judge(piece)
+    batches = [_STOP_TIME_HANDLER.list_to_record_batch(piece.to_pylist()) for piece in pieces]
+    parts = [Nested(batch.to_struct_array()).columns(STOP_TIME) for batch in batches]
+    return {name: pa.concat_arrays([part[name] for part in parts]) for name in STOP_TIME}
+
+
+def _judge(raw: pa.Array) -> None:
+    """Let the stock class look at stop times inside a message of their own."""
     joined = pc.binary_join_element_wise(_PREFIXES.take(pc.binary_length(raw)), raw, b"")
     try:
         TripUpdate.FromString(joined.buffers()[2].to_pybytes() if len(joined) else b"")
     except WireError as error:
         raise _Refused from error
-    pieces = [raw.slice(first, _PIECES).to_pylist() for first in range(0, max(len(raw), 1), _PIECES)]
-    batches = [_STOP_TIME_HANDLER.list_to_record_batch(piece) for piece in pieces]
-    parts = [Nested(batch.to_struct_array()).columns(STOP_TIME) for batch in batches]
-    return {name: pa.concat_arrays([part[name] for part in parts]) for name in STOP_TIME}
