@@ -1,8 +1,8 @@
 """`/metrics` is answered while the largest message there is, all buses of the city, is decoded beside it.
 
-On two cores that others used, too (load 8 to 10), twice: p50 4 and 5 ms, p95 20 ms, p99 55 and 102 ms, so p95 is what is
-asked for here. What holds the interpreter longest is one call, which decodes all but the stop times of all buses (16 to 23
-ms of CPU); stop times are judged and decoded in pieces of a few milliseconds.
+On two cores that others used, too (load 8 to 10), twice: p50 4 and 5 ms, p95 20 ms, p99 55 and 102 ms, so p95 is what
+is asked for here. What holds the interpreter longest is one call, which decodes all but the stop times of all buses
+(16 to 23 ms of CPU); stop times are judged and decoded in pieces of a few milliseconds.
 """
 
 import http.client
