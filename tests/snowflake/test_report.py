@@ -80,7 +80,8 @@ def test_rows_are_as_old_as_snowflake_let_them_be_also_over_a_restart(
     took = carried(data, config, FEEDS[:1])
     delayed = figures(data, config)
     assert value(delayed, "body to row, half") <= longest
-    assert DELAY_S <= value(delayed, "body to row, 99 %") <= max(took, longest)
+    # Of five captures, 99 % lies between the two oldest: nearly at the one that waited.
+    assert 0.95 * DELAY_S <= value(delayed, "body to row, 99 %") <= max(took, longest)
     assert delayed["body to row, 99 %", STREAMED].met is (value(delayed, "body to row, 99 %") <= 10)
 
     # Iceberg has it, Snowflake stands still: it is as old as it is, and late, before it ever comes.
