@@ -71,7 +71,7 @@ class Trip:
         return at >= self.actual[0][1]
 
     def predicted(self, place: int, at: int) -> tuple[int, int]:
-        """Arrival and departure at a stop as expected at a moment, see `all_predicted`."""
+        """Arrival and departure at a stop as expected at a moment (:meth:`all_predicted`)."""
         return self.all_predicted(place, at, place + 1)[0]
 
     def all_predicted(self, first: int, at: int, end: int | None = None) -> Sequence[tuple[int, int]]:
