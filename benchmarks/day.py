@@ -14,7 +14,7 @@ from thirdrail import app
 from thirdrail.app.data_folder import SIMULATED
 from thirdrail.city.messages import body
 from thirdrail.city.server import SERVED
-from thirdrail.config import Config, SpoolConfig
+from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.model.feeds import BY_ID
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import TABLES

@@ -23,7 +23,8 @@ from thirdrail import app
 from thirdrail.app.running import Run
 from thirdrail.city.lines import ROUTES
 from thirdrail.city.server import SERVED
-from thirdrail.config import Config, polled
+from thirdrail.config.feeds import polled
+from thirdrail.config.settings import Config
 from thirdrail.errors import NoDataYet
 from thirdrail.model.feeds import Feed
 from thirdrail.model.tables import FEED_MESSAGES, PICTURE_TABLES

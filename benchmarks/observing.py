@@ -20,7 +20,8 @@ from thirdrail.app.measuring import not_live, not_ready, samples
 from thirdrail.app.running import Run
 from thirdrail.city.lines import ROUTES
 from thirdrail.city.messages import body
-from thirdrail.config import Config, polled
+from thirdrail.config.feeds import polled
+from thirdrail.config.settings import Config
 from thirdrail.model.records import Poll
 from thirdrail.observe.clock import SystemClock
 from thirdrail.observe.health import Health

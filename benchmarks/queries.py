@@ -21,7 +21,7 @@ from thirdrail import app
 from thirdrail.app.caring import care_for
 from thirdrail.app.data_folder import SIMULATED, DataFolder
 from thirdrail.city.server import SERVED
-from thirdrail.config import Config, SpoolConfig
+from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import BY_NAME, TABLES
 from thirdrail.observe.clock import SystemClock

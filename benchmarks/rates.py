@@ -22,7 +22,8 @@ from thirdrail.app.writing import SNOWFLAKE
 from thirdrail.capturelog.spool import PARTITION
 from thirdrail.city.lines import ROUTES
 from thirdrail.cli.rehearse import compared_folders
-from thirdrail.config import Config, SnowflakeConfig, SpoolConfig, polled
+from thirdrail.config.feeds import polled
+from thirdrail.config.settings import Config, SnowflakeConfig, SpoolConfig
 from thirdrail.emulator.looking import query
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import STOP_TIME_UPDATES

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from thirdrail.capturelog.memory import MemoryLog
 from thirdrail.city.server import CityServer
-from thirdrail.config import Config, SnowflakeConfig
+from thirdrail.config.settings import Config, SnowflakeConfig
 from thirdrail.emulator.looking import query
 from thirdrail.model.feeds import BY_ID
 from thirdrail.model.records import Poll, Settings, Span

@@ -17,7 +17,7 @@ from benchmarks.day import FAMILIES, _Time, polls
 from thirdrail import app
 from thirdrail.app.data_folder import SIMULATED, DataFolder
 from thirdrail.app.looking import pinned
-from thirdrail.config import Config, SpoolConfig
+from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.errors import NoDataYet
 from thirdrail.model.tables import TABLES
 

@@ -20,7 +20,8 @@ from thirdrail.city.server import CityServer
 from thirdrail.cli import output
 from thirdrail.cli.live import TIMES_SQUARE
 from thirdrail.cli.panel import drawn
-from thirdrail.config import Config, polled
+from thirdrail.config.feeds import polled
+from thirdrail.config.settings import Config
 from thirdrail.observe.clock import SystemClock
 from thirdrail.query.warehouse import open_warehouse
 from thirdrail.sinks.iceberg.catalog import open_catalog

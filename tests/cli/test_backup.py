@@ -19,7 +19,7 @@ from thirdrail import app
 from thirdrail.app import backup as backup_module
 from thirdrail.app.backup import CONTENTS, DATA, Contents, backup, contents_of, restore
 from thirdrail.app.caring import care_for
-from thirdrail.config import MaintenanceConfig
+from thirdrail.config.settings import MaintenanceConfig
 from thirdrail.errors import BackupDamaged, BackupFailed, DataFolderError, DataFolderMoved
 from thirdrail.model.tables import ALL_TABLES, TABLES
 from thirdrail.sinks.iceberg import housekeeping

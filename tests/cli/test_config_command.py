@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from tests.cli.conftest import FEED, Command
-from thirdrail.config import Config, load
+from thirdrail.config.reading import load
+from thirdrail.config.settings import Config
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 

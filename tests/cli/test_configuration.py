@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from thirdrail.config import Config, example, keys, load
+from thirdrail.config.reading import load
+from thirdrail.config.reference import example, keys
+from thirdrail.config.settings import Config
 from thirdrail.errors import ConfigError
 
 

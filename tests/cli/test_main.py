@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import FEED, Command
 from thirdrail import __version__, app
 from thirdrail.cli.main import commands
-from thirdrail.config import Config
+from thirdrail.config.settings import Config
 
 PROGRAM = [sys.executable, "-m", "thirdrail"]
 

@@ -14,7 +14,7 @@ from tests.oracle.synthetic import subway_message
 from thirdrail import app
 from thirdrail.app import replaying
 from thirdrail.cli.interrupt import asked_to_stop
-from thirdrail.config import Config
+from thirdrail.config.settings import Config
 from thirdrail.model.feeds import feed
 from thirdrail.sources.recordings import recordings
 

@@ -13,7 +13,7 @@ from thirdrail import app
 from thirdrail.app.reporting import report
 from thirdrail.city.messages import body
 from thirdrail.cli.main import commands
-from thirdrail.config import Config, SpoolConfig
+from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.errors import NoDataYet
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import COMMITS

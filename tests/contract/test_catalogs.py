@@ -22,7 +22,7 @@ from tests.oracle.synthetic import HEADER_AT, subway_message
 from tests.simulation.test_commit import EVENTS
 from thirdrail import app
 from thirdrail.app.caring import care_for, details
-from thirdrail.config import CatalogConfig, Config, SpoolConfig
+from thirdrail.config.settings import CatalogConfig, Config, SpoolConfig
 from thirdrail.errors import CatalogUnavailable, UsageError
 from thirdrail.maintenance.care import HOUR_US, Policy, care, named_files
 from thirdrail.maintenance.leftovers import noted

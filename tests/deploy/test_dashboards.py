@@ -25,7 +25,8 @@ from thirdrail.app.measuring import not_live, not_ready, samples
 from thirdrail.app.running import Run
 from thirdrail.city.faults import Delivery
 from thirdrail.city.server import CityServer
-from thirdrail.config import load, polled
+from thirdrail.config.feeds import polled
+from thirdrail.config.reading import load
 from thirdrail.emulator.server import EmulatorServer
 from thirdrail.observe.clock import SystemClock
 from thirdrail.observe.health import Health

@@ -14,7 +14,7 @@ import pytest
 from strictyaml.ruamel import YAML
 
 from thirdrail.cli.main import commands
-from thirdrail.config import load
+from thirdrail.config.reading import load
 from thirdrail.emulator.server import EmulatorServer
 from thirdrail.observe.systemd import READY, notify
 

@@ -11,7 +11,7 @@ import pytest
 import thirdrail
 from thirdrail import app
 from thirdrail.city.messages import body, header_time
-from thirdrail.config import Config
+from thirdrail.config.settings import Config
 from thirdrail.errors import MissingLibrary, NoDataYet, UsageError
 from thirdrail.model.records import Poll
 

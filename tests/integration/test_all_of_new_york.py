@@ -18,7 +18,8 @@ from thirdrail import app
 from thirdrail.city.buses import siri_vehicles
 from thirdrail.city.messages import body
 from thirdrail.city.server import SERVED, CityServer
-from thirdrail.config import Config, load
+from thirdrail.config.reading import load
+from thirdrail.config.settings import Config
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import PICTURE_TABLES
 from thirdrail.query.warehouse import open_warehouse

@@ -12,7 +12,7 @@ from tests.oracle.alerts import KNOWN_RANKS, alert_rows
 from tests.oracle.alerts import TABLES as ALERT_TABLES
 from tests.oracle.rows import oracle_rows
 from thirdrail import app
-from thirdrail.config import Config
+from thirdrail.config.settings import Config
 from thirdrail.model.feeds import feed
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import BY_NAME, PICTURE_TABLES, QUARANTINE, Role, Table

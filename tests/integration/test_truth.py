@@ -13,7 +13,7 @@ from thirdrail.city.fleet import BUSES
 from thirdrail.city.messages import body
 from thirdrail.city.trains import City
 from thirdrail.city.truth import lives, passages
-from thirdrail.config import Config
+from thirdrail.config.settings import Config
 from thirdrail.model.records import Poll
 from thirdrail.query.warehouse import open_warehouse
 from thirdrail.sinks.iceberg.catalog import open_catalog

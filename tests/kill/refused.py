@@ -14,7 +14,7 @@ from thirdrail import app
 from thirdrail.app.writing import writing
 from thirdrail.capturelog.spool import Spool
 from thirdrail.city.messages import body, header_time
-from thirdrail.config import load
+from thirdrail.config.reading import load
 from thirdrail.model.records import Poll, Rejection, ReplayOrder
 from thirdrail.sinks.snowflake.notes import ChannelNotes
 from thirdrail.sinks.snowpipe_streaming.writer import StreamingWriter

@@ -15,7 +15,7 @@ from thirdrail import app
 from thirdrail.app.data_folder import SIMULATED
 from thirdrail.city.server import CityServer
 from thirdrail.cli.rehearse import compared_folders
-from thirdrail.config import load
+from thirdrail.config.reading import load
 from thirdrail.emulator.looking import query
 from thirdrail.emulator.server import EmulatorServer
 from thirdrail.observe.clock import SystemClock

@@ -14,7 +14,7 @@ from tests.kill import victim
 from tests.oracle.synthetic import HEADER_AT
 from thirdrail.app.totals import Totals
 from thirdrail.app.writing import writing
-from thirdrail.config import Config, SpoolConfig
+from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.model.records import Poll, Span
 from thirdrail.model.tables import BY_NAME, Table
 from thirdrail.pipeline.delivery import CommittedAtOnce

@@ -20,7 +20,7 @@ from thirdrail.app.totals import Totals
 from thirdrail.app.writing import writing
 from thirdrail.capturelog.segment import Segment
 from thirdrail.capturelog.spool import Spool
-from thirdrail.config import Config, SpoolConfig
+from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.model.records import Poll
 from thirdrail.sinks.iceberg import commit, sink
 

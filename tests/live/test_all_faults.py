@@ -23,7 +23,9 @@ from thirdrail.city.lines import ROUTES
 from thirdrail.city.messages import SIRI, header_time
 from thirdrail.city.railroads import header_at
 from thirdrail.city.server import SERVED, CityServer
-from thirdrail.config import Config, load, polled
+from thirdrail.config.feeds import polled
+from thirdrail.config.reading import load
+from thirdrail.config.settings import Config
 from thirdrail.model.records import Poll
 from thirdrail.observe.clock import SystemClock
 from thirdrail.query.warehouse import open_warehouse

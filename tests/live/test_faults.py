@@ -21,7 +21,8 @@ from thirdrail.app.data_folder import LIVE
 from thirdrail.app.running import Run
 from thirdrail.city.lines import ROUTES
 from thirdrail.city.server import CityServer
-from thirdrail.config import load, polled
+from thirdrail.config.feeds import polled
+from thirdrail.config.reading import load
 from thirdrail.model.records import Poll
 from thirdrail.observe.clock import SystemClock
 from thirdrail.observe.logs import Event

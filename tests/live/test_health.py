@@ -18,7 +18,8 @@ from thirdrail.app.data_folder import SIMULATED
 from thirdrail.app.measuring import not_live, not_ready, samples
 from thirdrail.app.running import Run
 from thirdrail.city.server import CityServer
-from thirdrail.config import load, polled
+from thirdrail.config.feeds import polled
+from thirdrail.config.reading import load
 from thirdrail.model.tables import FEED_MESSAGES, TABLES
 from thirdrail.observe.clock import SystemClock
 from thirdrail.observe.logs import Event

@@ -16,7 +16,7 @@ from tests.faults.process import Victim, run_here, run_once
 from tests.live.configured import configured
 from thirdrail.city.server import CityServer
 from thirdrail.cli.main import run as command_line
-from thirdrail.config import Config
+from thirdrail.config.settings import Config
 from thirdrail.model.feeds import FEEDS
 from thirdrail.observe.redaction import Redaction
 

@@ -20,7 +20,8 @@ from thirdrail.app.running import Patience, Run
 from thirdrail.app.watchdog import IN_A_ROW, Part, Watchdog
 from thirdrail.app.writing import Writing
 from thirdrail.city.server import CityServer
-from thirdrail.config import load, polled
+from thirdrail.config.feeds import polled
+from thirdrail.config.reading import load
 from thirdrail.errors import CatalogUnavailable
 from thirdrail.model.feeds import Feed
 from thirdrail.observe.clock import SystemClock

@@ -16,7 +16,8 @@ from tests.simulation.test_commit import EVENTS, rows
 from thirdrail import app
 from thirdrail.app import caring
 from thirdrail.app.caring import care_for, policy
-from thirdrail.config import Config, MaintenanceConfig, SpoolConfig, TableConfig, load
+from thirdrail.config.reading import load
+from thirdrail.config.settings import Config, MaintenanceConfig, SpoolConfig, TableConfig
 from thirdrail.errors import CatalogUnavailable, ConfigError
 from thirdrail.maintenance.care import HOUR_US, Policy, care
 from thirdrail.model.records import Span

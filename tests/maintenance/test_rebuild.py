@@ -12,7 +12,7 @@ from tests.oracle.synthetic import HEADER_AT, subway_message
 from thirdrail import app
 from thirdrail.app.caring import care_for
 from thirdrail.app.rebuilding import rebuild
-from thirdrail.config import Config, SpoolConfig
+from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.errors import CapturesGone
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import BY_NAME, Table

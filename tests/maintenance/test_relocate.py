@@ -13,7 +13,7 @@ from tests.oracle.synthetic import HEADER_AT, subway_message
 from thirdrail import app
 from thirdrail.app.caring import care_for
 from thirdrail.app.data_folder import relocated
-from thirdrail.config import Config, SpoolConfig
+from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.errors import DataFolderError, DataFolderMoved
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import ALL_TABLES, TABLES

@@ -12,7 +12,8 @@ from tests.oracle.synthetic import subway_message
 from tests.simulation.test_commit import EVENTS, rows
 from thirdrail import app
 from thirdrail.app.caring import care_for
-from thirdrail.config import Config, SpoolConfig, TableConfig, load
+from thirdrail.config.reading import load
+from thirdrail.config.settings import Config, SpoolConfig, TableConfig
 from thirdrail.errors import ConfigError
 from thirdrail.maintenance.care import Policy, care, named_files
 from thirdrail.model.records import Poll, Span

@@ -21,7 +21,8 @@ from thirdrail.app.running import Run
 from thirdrail.capturelog.spool import PARTITION
 from thirdrail.city.fleet import BUSES
 from thirdrail.city.messages import body
-from thirdrail.config import Config, polled
+from thirdrail.config.feeds import polled
+from thirdrail.config.settings import Config
 from thirdrail.model.feeds import BY_ID
 from thirdrail.model.records import Poll
 from thirdrail.observe.clock import SystemClock

@@ -8,7 +8,7 @@ import pytest
 from tests.oracle.synthetic import HEADER_AT, subway_message
 from thirdrail import app
 from thirdrail.capturelog.spool import LEAP, PARTITION
-from thirdrail.config import Config, SpoolConfig
+from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.errors import CapturesGone, LogBehindDestination, PositionGap, PositionUnknown
 from thirdrail.model.records import Poll, Settings, Span
 from thirdrail.model.tables import BY_NAME, TABLES, TRIP_UPDATES

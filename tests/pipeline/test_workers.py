@@ -15,7 +15,7 @@ from thirdrail import app
 from thirdrail.app.data_folder import SIMULATED
 from thirdrail.city.messages import body
 from thirdrail.city.server import SERVED, CityServer
-from thirdrail.config import Config
+from thirdrail.config.settings import Config
 from thirdrail.errors import WorkerGone
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import QUARANTINE, TABLES

@@ -12,7 +12,7 @@ import pytest
 from tests.oracle.synthetic import subway_message
 from tests.query.lake import Lake, at, message
 from thirdrail import app
-from thirdrail.config import Config, SpoolConfig
+from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import BY_NAME
 from thirdrail.query.warehouse import open_warehouse

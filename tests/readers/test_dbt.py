@@ -12,7 +12,7 @@ import pytest
 from tests.readers.engines import PYTHON, ROOT, needs_python_engines, run_python
 from thirdrail import app
 from thirdrail.city.messages import body, header_time
-from thirdrail.config import Config
+from thirdrail.config.settings import Config
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import ALL_TABLES
 from thirdrail.query.rest import CatalogServer

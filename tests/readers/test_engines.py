@@ -14,7 +14,7 @@ from tests.readers.engines import Spark, needs_python_engines, needs_spark, run_
 from tests.simulation.test_commit import EVENTS
 from thirdrail import app
 from thirdrail.city.messages import body, header_time
-from thirdrail.config import Config
+from thirdrail.config.settings import Config
 from thirdrail.maintenance.care import Policy, care
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import ALL_TABLES, BY_NAME

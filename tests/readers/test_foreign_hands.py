@@ -11,7 +11,7 @@ from tests.readers.engines import Spark, needs_spark
 from tests.simulation.test_commit import EVENTS
 from thirdrail import app
 from thirdrail.city.messages import body, header_time
-from thirdrail.config import Config
+from thirdrail.config.settings import Config
 from thirdrail.maintenance.care import Policy, care
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import BY_NAME

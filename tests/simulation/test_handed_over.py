@@ -18,7 +18,7 @@ from tests.fakes.sinks import Crashed
 from tests.fakes.snowflake import FakeSnowflake
 from tests.simulation.test_change_keeping import FEEDS, histories, without_restart
 from thirdrail.capturelog.memory import MemoryLog
-from thirdrail.config import SnowflakeConfig
+from thirdrail.config.settings import SnowflakeConfig
 from thirdrail.emulator.rows import Judge, our_tables
 from thirdrail.errors import ChannelInvalid, ChannelOwnedElsewhere, LogBehindDestination
 from thirdrail.maintenance.sameness import compared

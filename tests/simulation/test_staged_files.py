@@ -22,7 +22,7 @@ from tests.fakes.snowpipe import FakeSnowpipe
 from tests.simulation.test_change_keeping import FEEDS, histories, without_restart
 from tests.simulation.test_handed_over import JUDGES, Records
 from thirdrail.capturelog.memory import MemoryLog
-from thirdrail.config import SnowflakeConfig
+from thirdrail.config.settings import SnowflakeConfig
 from thirdrail.errors import ChannelInvalid, HandOverPending, SnowflakeUnavailable, StagedFileRefused
 from thirdrail.maintenance.sameness import compared
 from thirdrail.model.tables import TABLES

@@ -9,7 +9,8 @@ from tests.snowflake.test_method import Method, carry
 from thirdrail import app
 from thirdrail.app.data_folder import DataFolder
 from thirdrail.cli.rehearse import compared_folders
-from thirdrail.config import Config, SpoolConfig, load
+from thirdrail.config.reading import load
+from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.emulator.server import EmulatorServer
 
 

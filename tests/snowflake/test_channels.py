@@ -12,7 +12,8 @@ from tests.snowflake.conftest import command
 from thirdrail.app.channels import NOTES, Channels
 from thirdrail.app.data_folder import DataFolder
 from thirdrail.capturelog.spool import PARTITION, Spool
-from thirdrail.config import Config, load
+from thirdrail.config.reading import load
+from thirdrail.config.settings import Config
 from thirdrail.emulator.server import EmulatorServer
 from thirdrail.errors import ChannelInUse, NoInput, UsageError
 from thirdrail.model.records import Poll

@@ -17,7 +17,7 @@ from snowflake.connector.cursor import SnowflakeCursor
 from sqlglot import exp
 
 from thirdrail.cli.main import commands
-from thirdrail.config import SnowflakeConfig
+from thirdrail.config.settings import SnowflakeConfig
 from thirdrail.errors import ConfigError
 from thirdrail.model.tables import FEED_MESSAGES, TABLES
 from thirdrail.sinks.snowflake.ddl import ddl, statements

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from tests.snowflake.conftest import Done, command
-from thirdrail.config import load
+from thirdrail.config.reading import load
 from thirdrail.emulator.faults import Fault
 from thirdrail.emulator.rows import our_tables
 from thirdrail.emulator.server import EmulatorServer

@@ -11,7 +11,8 @@ from thirdrail import app
 from thirdrail.app.data_folder import DataFolder
 from thirdrail.app.looking import pinned
 from thirdrail.city.messages import body, header_time
-from thirdrail.config import Config, SpoolConfig, load
+from thirdrail.config.reading import load
+from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.emulator.server import EmulatorServer
 from thirdrail.errors import NoDataYet, PositionUnknown
 from thirdrail.model.records import Poll

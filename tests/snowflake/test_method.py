@@ -15,7 +15,8 @@ from thirdrail import app
 from thirdrail.app.data_folder import DataFolder
 from thirdrail.city.messages import body, header_time
 from thirdrail.cli.rehearse import compared_folders
-from thirdrail.config import Config, SpoolConfig, load
+from thirdrail.config.reading import load
+from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.emulator.looking import query
 from thirdrail.emulator.server import EmulatorServer
 from thirdrail.errors import HandOverPending, PositionUnknown

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from thirdrail.cli.main import commands
-from thirdrail.config import SnowflakeConfig
+from thirdrail.config.settings import SnowflakeConfig
 from thirdrail.sinks.snowflake.ddl import statements
 from thirdrail.sinks.snowflake.monitoring_sql import view_names
 from thirdrail.sinks.snowflake.statements import names_of

@@ -13,7 +13,8 @@ from thirdrail import app
 from thirdrail.app.data_folder import DataFolder
 from thirdrail.cli.main import run
 from thirdrail.cli.rehearse import compared_folders
-from thirdrail.config import Config, load
+from thirdrail.config.reading import load
+from thirdrail.config.settings import Config
 from thirdrail.emulator.looking import query
 from thirdrail.emulator.server import EmulatorServer
 from thirdrail.emulator.storage import CHANNEL

@@ -13,7 +13,8 @@ from thirdrail import app
 from thirdrail.app.reporting import report
 from thirdrail.city.messages import body
 from thirdrail.cli.main import commands
-from thirdrail.config import Config, SpoolConfig, load
+from thirdrail.config.reading import load
+from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.emulator.server import EmulatorServer
 from thirdrail.model.records import Poll
 from thirdrail.observe.clock import SystemClock

@@ -11,7 +11,8 @@ import pytest
 from tests.snowflake.test_method import Method, carry
 from thirdrail import app
 from thirdrail.app.data_folder import DataFolder
-from thirdrail.config import Config, SpoolConfig, load
+from thirdrail.config.reading import load
+from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.emulator.server import EmulatorServer
 from thirdrail.errors import CapturesGone
 from thirdrail.maintenance.sameness import compared

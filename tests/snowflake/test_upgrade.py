@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from thirdrail.cli.main import commands
-from thirdrail.config import SnowflakeConfig
+from thirdrail.config.settings import SnowflakeConfig
 from thirdrail.errors import NoInput, SchemaMismatch
 from thirdrail.model.tables import TABLES, Column, Table
 from thirdrail.sinks.snowflake.ddl import ddl, described

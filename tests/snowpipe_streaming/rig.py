@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from thirdrail.config import SnowflakeConfig
+from thirdrail.config.settings import SnowflakeConfig
 from thirdrail.emulator.limits import Limits
 from thirdrail.emulator.rows import Column as Kind
 from thirdrail.emulator.server import ACCOUNT, USER, EmulatorServer

@@ -12,7 +12,7 @@ from typing import Self
 import msgspec
 import pytest
 
-from thirdrail.config import PollerConfig
+from thirdrail.config.settings import PollerConfig
 from thirdrail.model.feeds import BY_ID
 from thirdrail.observe.clock import SystemClock
 from thirdrail.sources.answers import Answer, judged

@@ -10,7 +10,7 @@ from pyiceberg.exceptions import NoSuchTableError
 
 from thirdrail.app.data_folder import DataFolder
 from thirdrail.app.looking import pinned_all
-from thirdrail.config import Config, TableConfig
+from thirdrail.config.settings import Config, TableConfig
 from thirdrail.errors import CatalogUnavailable, CommitConflict, ThirdRailError
 from thirdrail.maintenance.care import HOUR_US, Policy, Report, Shape, care
 from thirdrail.maintenance.compaction import size_class

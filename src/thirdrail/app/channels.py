@@ -10,7 +10,7 @@ from thirdrail.app.rejecting import rejections_in
 from thirdrail.app.status import writer_of
 from thirdrail.app.writing import NOTES
 from thirdrail.capturelog.spool import PARTITION, Spool
-from thirdrail.config import Config
+from thirdrail.config.settings import Config
 from thirdrail.errors import ChannelInUse, NoDataYet, NoInput, UsageError
 from thirdrail.model.ports import Clock
 from thirdrail.model.tables import FEED_MESSAGES, TABLES

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from thirdrail.capturelog.memory import MemoryLog
-from thirdrail.config import Config
+from thirdrail.config.settings import Config
 from thirdrail.model.feeds import BY_ID, Feed
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Poll, Settings

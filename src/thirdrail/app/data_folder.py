@@ -10,7 +10,7 @@ import msgspec
 from pyiceberg.catalog.sql import SqlCatalog
 
 from thirdrail import __version__
-from thirdrail.config import Config
+from thirdrail.config.settings import Config
 from thirdrail.errors import DataFolderError, DataFolderMoved, DiskFull, NoDataYet
 from thirdrail.sinks.iceberg.catalog import FILE_NAME, address_of, open_catalog
 from thirdrail.sinks.iceberg.files import put_file

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from thirdrail.app.data_folder import DataFolder
 from thirdrail.app.looking import pinned
 from thirdrail.app.writing import SNOWFLAKE
-from thirdrail.config import Config, known_feeds, why_left_out
+from thirdrail.config.feeds import known_feeds, why_left_out
+from thirdrail.config.settings import Config
 from thirdrail.errors import NoDataYet
 from thirdrail.model.ports import Clock
 from thirdrail.model.tables import COMMITS, FEED_MESSAGES

@@ -12,7 +12,7 @@ from thirdrail.app.data_folder import disk
 from thirdrail.app.watchdog import Part, Watchdog
 from thirdrail.app.writing import Writing
 from thirdrail.capturelog.spool import PARTITION
-from thirdrail.config import Config
+from thirdrail.config.settings import Config
 from thirdrail.errors import ThirdRailError
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import Clock

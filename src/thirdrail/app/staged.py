@@ -9,7 +9,7 @@ import msgspec
 from thirdrail.app.data_folder import DataFolder
 from thirdrail.app.writing import NOTES
 from thirdrail.capturelog.spool import PARTITION, Spool
-from thirdrail.config import Config
+from thirdrail.config.settings import Config
 from thirdrail.errors import NoDataYet
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position

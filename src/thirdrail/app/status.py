@@ -9,7 +9,8 @@ import msgspec
 from thirdrail.app.data_folder import DataFolder, disk
 from thirdrail.app.looking import pinned
 from thirdrail.capturelog.spool import PARTITION, Spool
-from thirdrail.config import Config, polled
+from thirdrail.config.feeds import polled
+from thirdrail.config.settings import Config
 from thirdrail.errors import NoDataYet
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import LIVE, Entry, Poll

@@ -15,7 +15,8 @@ from thirdrail.app.data_folder import LIVE, DataFolder, check_disk
 from thirdrail.app.rejecting import tell, told_of
 from thirdrail.app.totals import Totals
 from thirdrail.capturelog.spool import PARTITION, Spool
-from thirdrail.config import Config, known_feeds
+from thirdrail.config.feeds import known_feeds
+from thirdrail.config.settings import Config
 from thirdrail.errors import PositionUnknown
 from thirdrail.model.feeds import BY_ID, Feed
 from thirdrail.model.ports import Clock

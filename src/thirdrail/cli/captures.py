@@ -11,7 +11,7 @@ from thirdrail import app
 from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.cli.options import config_option, data_option, json_option, since_option, since_us
 from thirdrail.cli.output import count, facts, iso, new_york, print_json, show, size, utc
-from thirdrail.config import load
+from thirdrail.config.reading import load
 from thirdrail.decode.formats import DECODERS, format_name
 from thirdrail.errors import UsageError
 from thirdrail.model.feeds import BY_ID, feed

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
-from thirdrail import config as configuration
 from thirdrail.cli.options import config_option, json_option
 from thirdrail.cli.output import print_json, show
-from thirdrail.config import keys
+from thirdrail.config import reference as described
+from thirdrail.config.reading import load
+from thirdrail.config.reference import as_toml, keys
 from thirdrail.errors import UsageError
 from thirdrail.observe import logs
 from thirdrail.observe import metrics as declared_metrics
@@ -36,7 +37,7 @@ def events() -> int:
 @click.argument("file", type=click.Path(path_type=Path))
 def check(file: Path) -> int:
     """Check a file; says which key is wrong, and why."""
-    configuration.load(file)
+    load(file)
     click.echo(f"{file}: fine")
     return 0
 
@@ -46,7 +47,7 @@ def check(file: Path) -> int:
 @json_option
 def show_(config_path: Path | None, *, as_json: bool) -> int:
     """Show the configuration in force."""
-    effective = configuration.load(config_path)
+    effective = load(config_path)
     if as_json:
         print_json(effective)
         return 0
@@ -55,7 +56,7 @@ def show_(config_path: Path | None, *, as_json: bool) -> int:
         value: object = effective
         for part in key.split("."):
             value = getattr(value, part)
-        rows.append((key, configuration.as_toml(value), "default" if value == default else "set"))
+        rows.append((key, as_toml(value), "default" if value == default else "set"))
     show(("key", "value", "from"), rows, prose=["value"])
     return 0
 
@@ -63,7 +64,7 @@ def show_(config_path: Path | None, *, as_json: bool) -> int:
 @config.command()
 def reference() -> int:
     """Print the reference page (Markdown)."""
-    click.echo(configuration.reference(), nl=False)
+    click.echo(described.reference(), nl=False)
     return 0
 
 
@@ -73,6 +74,6 @@ def init(file: Path) -> int:
     """Write a file with every key, commented out at its default."""
     if file.exists():
         raise UsageError(f"{file} exists already; it was left as it is")
-    file.write_text(configuration.example())
+    file.write_text(described.example())
     click.echo(f"{file} written; every key in it is optional")
     return 0

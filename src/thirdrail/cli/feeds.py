@@ -8,7 +8,9 @@ import click
 from thirdrail.app.checking import Check, check
 from thirdrail.cli.options import config_option, json_option
 from thirdrail.cli.output import count, facts, print_json, show, size
-from thirdrail.config import Config, feed_of, known_feeds, load, polled, why_left_out
+from thirdrail.config.feeds import feed_of, known_feeds, polled, why_left_out
+from thirdrail.config.reading import load
+from thirdrail.config.settings import Config
 from thirdrail.model.feeds import Feed
 from thirdrail.model.rules import BY_ID as RULES
 from thirdrail.observe.clock import SystemClock

@@ -12,7 +12,8 @@ from thirdrail.cli.interrupt import asked_to_stop
 from thirdrail.cli.look import EXAMPLE_QUERY
 from thirdrail.cli.options import DEFAULT_DATA, config_option, data_option, json_option
 from thirdrail.cli.output import count, counted, new_york, print_json, progress_bar, show, utc
-from thirdrail.config import feed_of, load
+from thirdrail.config.feeds import feed_of
+from thirdrail.config.reading import load
 from thirdrail.model.tables import QUARANTINE
 from thirdrail.sources.recordings import Recording, recordings, refuse_other_family
 

@@ -25,7 +25,9 @@ from thirdrail.cli.interrupt import Stopping, asked_to_stop
 from thirdrail.cli.options import DEFAULT_DATA, config_option, data_option, duration
 from thirdrail.cli.output import counted
 from thirdrail.cli.panel import Display, display_of
-from thirdrail.config import DEFAULT_LISTEN, Config, ObserveConfig, known_feeds, load, polled
+from thirdrail.config.feeds import known_feeds, polled
+from thirdrail.config.reading import load
+from thirdrail.config.settings import DEFAULT_LISTEN, Config, ObserveConfig
 from thirdrail.errors import BadDuration, ThirdRailError, UsageError
 from thirdrail.model.feeds import Feed
 from thirdrail.observe.clock import SystemClock

@@ -14,7 +14,7 @@ from thirdrail import app
 from thirdrail.app.caring import Detail, details
 from thirdrail.cli.options import config_option, data_option, json_option, since_option, since_us
 from thirdrail.cli.output import console, count, counted, iso, print_json, progress_bar, show, size, utc
-from thirdrail.config import load
+from thirdrail.config.reading import load
 from thirdrail.errors import UsageError
 from thirdrail.maintenance.audit import AuditReport
 from thirdrail.maintenance.care import Report

@@ -10,7 +10,7 @@ from thirdrail.app.caring import care_for
 from thirdrail.cli.look import table_of
 from thirdrail.cli.options import config_option, data_option, json_option
 from thirdrail.cli.output import count, print_json, progress_bar, show, size
-from thirdrail.config import load
+from thirdrail.config.reading import load
 from thirdrail.maintenance.care import Report
 from thirdrail.model.tables import ALL_TABLES
 from thirdrail.observe.clock import SystemClock

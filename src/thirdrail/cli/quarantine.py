@@ -11,7 +11,7 @@ from thirdrail import app
 from thirdrail.app.data_folder import LIVE, SIMULATED
 from thirdrail.cli.options import config_option, data_option, json_option, since_option, since_us
 from thirdrail.cli.output import count, counted, facts, new_york, print_json, show, utc
-from thirdrail.config import load
+from thirdrail.config.reading import load
 from thirdrail.errors import NoInput, UsageError
 from thirdrail.model.feeds import feed
 from thirdrail.model.rules import BY_ID as RULES

@@ -21,7 +21,9 @@ from thirdrail.city.server import SERVED
 from thirdrail.cli.live import city_process, keep_tables, rebased
 from thirdrail.cli.options import config_option, duration, json_option
 from thirdrail.cli.output import count, print_json, show
-from thirdrail.config import Config, SnowflakeConfig, load, polled
+from thirdrail.config.feeds import polled
+from thirdrail.config.reading import load
+from thirdrail.config.settings import Config, SnowflakeConfig
 from thirdrail.errors import ThirdRailError
 from thirdrail.maintenance.sameness import Sameness, compared
 from thirdrail.model.tables import TABLES

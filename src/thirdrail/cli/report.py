@@ -9,7 +9,7 @@ from thirdrail import app
 from thirdrail.app.reporting import report as report_of
 from thirdrail.cli.options import config_option, data_option, json_option, since_us
 from thirdrail.cli.output import count, iso, print_json, show, utc
-from thirdrail.config import load
+from thirdrail.config.reading import load
 from thirdrail.observe.clock import SystemClock
 from thirdrail.query.report import Figure, PromiseReport
 

@@ -10,7 +10,7 @@ from thirdrail.app.channels import Channels
 from thirdrail.app.staged import StagedState, staged_states
 from thirdrail.cli.options import config_option, data_option, json_option
 from thirdrail.cli.output import count, print_json, show
-from thirdrail.config import load
+from thirdrail.config.reading import load
 from thirdrail.errors import NoInput, UsageError
 from thirdrail.observe.clock import SystemClock
 from thirdrail.sinks.snowflake.account import account_of

@@ -8,7 +8,7 @@ from thirdrail.app.status import FeedStatus, Status
 from thirdrail.app.status import status as status_of
 from thirdrail.cli.options import config_option, data_option, json_option
 from thirdrail.cli.output import count, facts, print_json, show, size, utc
-from thirdrail.config import load
+from thirdrail.config.reading import load
 from thirdrail.observe.clock import SystemClock
 
 

@@ -15,7 +15,7 @@ import certifi
 from yarl import URL
 
 from thirdrail import __version__
-from thirdrail.config import PollerConfig
+from thirdrail.config.settings import PollerConfig
 from thirdrail.model.feeds import Feed
 from thirdrail.model.ports import Clock
 from thirdrail.sources.answers import BAD_BODY, NETWORK_ERROR, Answer, Failure

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from thirdrail.config import SnowflakeConfig
+from thirdrail.config.settings import SnowflakeConfig
 from thirdrail.errors import SinkError, ThirdRailError
 from thirdrail.model.ports import Clock
 from thirdrail.model.tables import TABLES

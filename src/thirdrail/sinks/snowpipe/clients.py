@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from thirdrail.config import SnowflakeConfig
+from thirdrail.config.settings import SnowflakeConfig
 from thirdrail.errors import MissingLibrary
 from thirdrail.model.tables import Table
 from thirdrail.sinks.snowflake.account import INSTALL, Account

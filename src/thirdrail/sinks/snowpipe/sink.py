@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import ClassVar
 
-from thirdrail.config import SnowflakeConfig
+from thirdrail.config.settings import SnowflakeConfig
 from thirdrail.errors import HandOverPending
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
-from thirdrail.config import SnowflakeConfig
+from thirdrail.config.settings import SnowflakeConfig
 from thirdrail.errors import ChannelInvalid, ChannelOwnedElsewhere, PositionUnknown, SinkError
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position, Rejection
