@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_recordings import DATA, POLLS, replay
-from thirdrail import config
 from thirdrail.cli.main import commands
+from thirdrail.config import reference
 from thirdrail.model.rules import RULES
 from thirdrail.model.tables import TABLES
 from thirdrail.observe import logs, metrics
@@ -35,7 +35,7 @@ def test_every_promise_names_tests_that_exist_or_says_not_yet() -> None:
 
 
 def test_the_configuration_page_is_what_the_command_prints() -> None:
-    assert (ROOT / "docs" / "configuration.md").read_text() == config.reference()
+    assert (ROOT / "docs" / "configuration.md").read_text() == reference.reference()
 
 
 def test_the_page_of_metrics_is_what_the_command_prints() -> None:
