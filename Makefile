@@ -45,7 +45,7 @@ bench: environment ## measure: speed, memory, freshness
 crash: environment ## kill real processes many times over, and count what survives (long)
 	THIRDRAIL_KILLS=1000 THIRDRAIL_CARE_KILLS=300 THIRDRAIL_TWO_SECONDS=120 $(RUN) pytest tests/kill --timeout 3600
 	THIRDRAIL_CARE_CUTS=100 $(RUN) pytest tests/maintenance/test_power_cuts.py --timeout 3600
-	THIRDRAIL_SEEDS=2000 THIRDRAIL_HANDED_SEEDS=300 $(RUN) pytest tests/simulation --timeout 3600
+	THIRDRAIL_SEEDS=2000 THIRDRAIL_WRITER_SEEDS=1000 THIRDRAIL_HANDED_SEEDS=300 $(RUN) pytest tests/simulation --timeout 3600
 	THIRDRAIL_SNOWFLAKE_ROUNDS=3000 $(RUN) pytest tests/snowpipe_streaming tests/snowpipe --timeout 3600
 	THIRDRAIL_SNOWFLAKE_KILLS=100 $(RUN) pytest tests/kill/test_snowflake.py --timeout 3600
 	THIRDRAIL_FROZEN_SECONDS=600 $(RUN) pytest tests/live/test_snowflake.py --timeout 1200

@@ -66,19 +66,22 @@ def resident_mb() -> int:
 
 
 class Young:
-    """Other tables at their hundredth commit, to take turns with the old ones: the machine is never alike for long."""
+    """Every other table at its hundredth commit, to take turns with the old ones: no machine is alike for long."""
 
     def __init__(self, folder: Path, rows: dict[str, pa.Table]) -> None:
         folder.mkdir()
         sink = IcebergSink(open_catalog(folder, create=True), FakeClock())
-        self._rows = rows
-        self._writers = {name: sink.open(BY_NAME[name], "log", "0") for name in rows}
-        self._done = dict.fromkeys(rows, 0)
+        self._rows = dict(list(rows.items())[::2])
+        self._writers = {name: sink.open(BY_NAME[name], "log", "0") for name in self._rows}
+        self._done = dict.fromkeys(self._rows, 0)
         self.spent_s: list[float] = []
         for _ in range(100 - LAST // 2):
-            for name in rows:
+            for name in self._rows:
                 self.commit(name)
         self.spent_s.clear()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._rows
 
     def commit(self, name: str) -> None:
         """Commit some rows of one more capture to a table."""
@@ -112,7 +115,7 @@ def test_thousands_of_commits_over_all_tables_leave_everything_as_quick_and_smal
             writer.commit(batch, Span(number, number + 1))
             took = time.process_time() - spent
             commits_s += took
-            if number >= each - LAST:
+            if number >= each - LAST and name in young:
                 late_s.append(took)
                 young.commit(name)
         if number % CARE_EVERY == CARE_EVERY - 1:
