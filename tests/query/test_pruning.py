@@ -12,6 +12,7 @@ import pytest
 from tests.oracle.synthetic import subway_message
 from tests.query.lake import Lake, at, message
 from thirdrail import app
+from thirdrail.app.data_folder import relocated
 from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import BY_NAME
@@ -96,6 +97,39 @@ def test_of_a_days_rows_the_files_of_that_day_are_opened(folder: Path, tmp_path:
 def test_of_one_capture_one_file_is_opened(folder: Path, tmp_path: Path) -> None:
     read = read_by(folder, "SELECT count(*) FROM trip_updates WHERE capture_offset = 17", tmp_path)
     assert {name: len(files) for name, files in read.files.items()} == {"trip_updates": 1}
+
+
+def test_each_table_is_asked_for_its_own_span(folder: Path, tmp_path: Path) -> None:
+    """Two scans of one table want what either wants; a filter of one table says nothing of another."""
+    query = (
+        "SELECT count(*) FROM stop_time_updates AS s, trip_updates AS t, trip_updates AS u "
+        "WHERE s.capture_offset > 27 AND t.capture_offset = 3 AND u.capture_offset BETWEEN 10 AND 11"
+    )
+    read = read_by(folder, query, tmp_path)
+    assert {name: len(files) for name, files in read.files.items()} == {"stop_time_updates": 3, "trip_updates": 3}
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "capture_offset = 3 OR trip_key = 'x'",
+        "capture_offset <> 3",
+        "coalesce(capture_offset, 4) = 3",
+        "trip_key = '(\"trip_updates|capture_offset\" = 3)'",
+    ],
+)
+def test_what_is_no_plain_range_leaves_nothing_out(folder: Path, tmp_path: Path, where: str) -> None:
+    read = read_by(folder, f"SELECT count(*), max(trip_id) FROM trip_updates WHERE {where}", tmp_path)
+    assert len(read.files["trip_updates"]) == CAPTURES
+
+
+def test_a_folder_whose_name_is_a_pattern_to_duckdb_is_read_all_the_same(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "what? [a*]"
+    shutil.copytree(folder, other)
+    relocated(folder, other)
+    count = "SELECT count(*) AS n FROM trip_updates"
+    there, here = (open_warehouse(open_catalog(each, create=False)).sql(count).to_pylist() for each in (other, folder))
+    assert there == here
 
 
 @pytest.mark.parametrize(

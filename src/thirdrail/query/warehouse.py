@@ -4,27 +4,29 @@
 until their capture is complete everywhere.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 import duckdb
 import pyarrow as pa
-import pyarrow.dataset as ds
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.manifest import DataFile
 
 from thirdrail.errors import NoDataYet, QueryError
 from thirdrail.model.tables import BY_NAME, COMMITS, FEED_MESSAGES, TABLES
-from thirdrail.query.days import days_asked
-from thirdrail.query.views import MACROS, NEWEST, Needed, needed
+from thirdrail.query.asked import Asked, asked, stand_in
+from thirdrail.query.connection import locked, show
+from thirdrail.query.views import MACROS, NEWEST, Needed, View, needed
 from thirdrail.schedule.stations import NAMES, subway_table
 from thirdrail.sinks.iceberg.reader import Days, PinnedTable, pin
 
-_VANISHED = (duckdb.InvalidInputException, FileNotFoundError)
-"""What a reader hears of a data file or manifest that another program has deleted: Arrow tells DuckDB, and DuckDB us."""
+_VANISHED = (duckdb.IOException, duckdb.PermissionException, duckdb.InvalidInputException, FileNotFoundError)
+"""What a reader hears of a data file or manifest that another program has deleted.
 
-_ENDLESS = (1 << 63) - 1
+DuckDB, locked, looks for a missing file's name as a folder and is not permitted to; in a store, Arrow tells DuckDB.
+"""
+
 _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
 
@@ -69,77 +71,39 @@ class Warehouse:
         """Give a DuckDB connection that holds the tables, views and macros, pinned; those alone that a query names.
 
         It can open the pinned data files and nothing else, and writes nothing to the disk. Files that cannot hold what
-        the query asks for are not opened: by bounds of the columns that it filters, and, of tables that it asks for
-        pictures alone, by the captures that make up those pictures.
+        the query asks for are not opened: by the bounds of time and offset, and, of tables that it asks for pictures
+        alone, by the captures that make up those pictures.
         """
         need = needed(query)
-        connection = _locked()
-        pinned = self._pin(need.tables, _days(connection, query, need))
-        files = {name: list(table.files) for name, table in pinned.items()}
-        if need.moments:
-            self._prune(files, pinned, need)
-        _show(connection, pinned, files)
-        for name in NAMES:
-            connection.register(f"_{name}", subway_table(name))
-            connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name}")
-        newest = _newest(pinned[FEED_MESSAGES.name]) if need.macros else ""
-        for macro in need.macros:
-            connection.execute(macro.replace(NEWEST, newest))
-        for view in need.views:
-            connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
-        return connection
-
-    def _pin(self, names: frozenset[str], days: Days | None) -> dict[str, PinnedTable]:
-        """Pin ``feed_messages`` first: the others are then at least as far."""
-        wanted = (FEED_MESSAGES, *(each for each in TABLES if each is not FEED_MESSAGES and each.name in names))
         try:
-            found = {table.name: pin(self._catalog, table, days=days) for table in wanted}
+            pinned, spans = self._pin(query, need)
         except NoSuchTableError as error:
             raise NoDataYet("there are no tables yet", hint="thirdrail replay PATH --feed ID") from error
-        if COMMITS.name in names:
+        messages = pinned[FEED_MESSAGES.name]
+        files = {name: _holding(table, table.files, spans.get(name)) for name, table in pinned.items()}
+        if need.moments:
+            _keep_pictures(files, pinned, need)
+        connection = locked([(table, files[name]) for name, table in pinned.items()])
+        for name, table in pinned.items():
+            show(connection, table, files[name], messages)
+        _complete(connection, need.macros, need.views, messages)
+        return connection
+
+    def _pin(self, query: str | None, need: Needed) -> tuple[dict[str, PinnedTable], dict[str, list[Asked]]]:
+        """Pin ``feed_messages`` first, so that the others are at least as far; give what is asked of each, too."""
+        # Pictures end with the newest poll, so whoever asks for some wants to know of it before.
+        messages = pin(self._catalog, FEED_MESSAGES) if need.macros else None
+        spans = {} if query is None else _asked_of(query, need.tables, need.macros, need.views, messages)
+        if messages is None:
+            messages = pin(self._catalog, FEED_MESSAGES, days=_days(FEED_MESSAGES.name, need.tables, spans))
+        found = {FEED_MESSAGES.name: messages}
+        for table in TABLES:
+            if table.name in need.tables and table is not FEED_MESSAGES:
+                found[table.name] = pin(self._catalog, table, days=_days(table.name, need.tables, spans))
+        if COMMITS.name in need.tables:
             with suppress(NoSuchTableError):  # a folder that an older version wrote has none yet
                 found[COMMITS.name] = pin(self._catalog, COMMITS)
-        return found
-
-    def _prune(self, files: dict[str, list[DataFile]], pinned: dict[str, PinnedTable], need: Needed) -> None:
-        """Leave out files of other captures than those that make up the pictures."""
-        messages = pinned[FEED_MESSAGES.name]
-        connection = _locked()
-        _show(connection, {FEED_MESSAGES.name: messages}, {FEED_MESSAGES.name: list(messages.files)})
-        connection.execute(MACROS["pictures_at"].replace(NEWEST, _newest(messages)))
-        spans: list[tuple[int, int]] = []
-        try:
-            for moment in need.moments:
-                found = connection.sql(f"SELECT full_offset, capture_offset FROM pictures_at({moment})")
-                spans += [(row["full_offset"], row["capture_offset"]) for row in found.to_arrow_table().to_pylist()]
-        except duckdb.Error:
-            return  # the query itself will say what is wrong with the time
-        for name, table in pinned.items():
-            if name not in need.whole and table is not messages:
-                files[name] = [file for file in files[name] if _meets(table, file, spans)]
-
-
-def _days(connection: duckdb.DuckDBPyConnection, query: str | None, need: Needed) -> Days | None:
-    """Give the days that a query asks for, where it names a time and no picture; else None."""
-    if query is None or "fetched_at" not in query.lower() or need.macros or need.views or COMMITS.name in need.tables:
-        return None
-    for name in need.tables:
-        connection.register(name, ds.dataset(BY_NAME[name].arrow_schema.empty_table()))
-    days = days_asked(connection, query)
-    for name in need.tables:
-        connection.unregister(name)
-    return days
-
-
-def _meets(table: PinnedTable, file: DataFile, spans: list[tuple[int, int]]) -> bool:
-    """Whether a file can hold rows of captures within one of the spans (both ends included)."""
-    low, high = table.bounds(file, table.table.order)
-    return low is None or high is None or any(low <= last and high >= first for first, last in spans)
-
-
-def _newest(messages: PinnedTable) -> str:
-    """Give the time of the newest poll, as SQL."""
-    return f"to_timestamp({(messages.newest_fetched_at or 0) / 1e6!r})"
+        return found, spans
 
 
 def open_warehouse(catalog: Catalog) -> Warehouse:
@@ -147,44 +111,81 @@ def open_warehouse(catalog: Catalog) -> Warehouse:
     return Warehouse(catalog)
 
 
-def _common_position(messages: PinnedTable) -> str:
-    """Give the SQL of a row's limit: the position of its log that every table has reached.
+def _asked_of(
+    query: str, tables: Collection[str], macros: Sequence[str], views: Sequence[View], messages: PinnedTable | None
+) -> dict[str, list[Asked]]:
+    """Give what a query asks of each table, over stand-ins; nothing of one that it may want whole."""
+    connection = locked([])
+    named = {name: BY_NAME[name] for name in {*tables, FEED_MESSAGES.name}}
+    for table in named.values():
+        stand_in(connection, table)
+    _complete(connection, macros, views, messages)
+    return asked(connection, query, named)
 
-    A log that ``feed_messages`` does not know yet has no such position. Rows without any position were
-    written by another program, which left no way to tell what is complete.
-    """
-    if not messages.positions:
-        return str(_ENDLESS if messages.files else 0)
-    limits = " ".join(f"WHEN {_quoted(log_id)} THEN {end}" for (log_id, _), end in messages.positions.items())
-    return f"CASE capture_log {limits} ELSE 0 END"
 
-
-def _show(
-    connection: duckdb.DuckDBPyConnection, pinned: Mapping[str, PinnedTable], files: Mapping[str, Sequence[DataFile]]
+def _complete(
+    connection: duckdb.DuckDBPyConnection, macros: Sequence[str], views: Sequence[View], messages: PinnedTable | None
 ) -> None:
-    """Give a connection a view of each table's files, the rows above the common position left out."""
-    limit = _common_position(pinned[FEED_MESSAGES.name])
+    """Make what stands on the tables. ``messages``: whose newest poll stands for now; macros cannot be without."""
+    for name in NAMES:
+        connection.register(f"_{name}", subway_table(name))
+        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name}")
+    for macro in macros:
+        assert messages is not None  # noqa: S101 - pinned first for their sake
+        connection.execute(macro.replace(NEWEST, f"to_timestamp({(messages.newest_fetched_at or 0) / 1e6!r})"))
+    for view in views:
+        connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
+
+
+def _days(name: str, tables: Collection[str], spans: dict[str, list[Asked]]) -> Days | None:
+    """Give the days that are asked of a table: none of one that is there for its positions alone, None for every day."""
+    if name not in tables:
+        return 1, 0
+    days = [each.days() for each in spans.get(name, ())]
+    return (min(first for first, _ in days), max(last for _, last in days)) if days else None
+
+
+def _holding(table: PinnedTable, files: Sequence[DataFile], spans: Sequence[Asked] | None) -> list[DataFile]:
+    """Give those files of a table that can hold what a scan asks for, by their bounds; all when nothing is known."""
+    if spans is None:
+        return list(files)
+    day, order = table.table.day, table.table.order
+    return [
+        file
+        for file in files
+        if any(
+            _meet(table.bounds(file, day), each.times) and _meet(table.bounds(file, order), each.offsets)
+            for each in spans
+        )
+    ]
+
+
+def _meet(bounds: tuple[int | None, int | None], span: tuple[int, int]) -> bool:
+    """Whether values within bounds, which may be unknown, can lie within a span (both ends included)."""
+    low, high = bounds
+    return low is None or high is None or (low <= span[1] and high >= span[0])
+
+
+def _keep_pictures(files: dict[str, list[DataFile]], pinned: dict[str, PinnedTable], need: Needed) -> None:
+    """Leave out files of other captures than those that make up the pictures."""
+    messages = pinned[FEED_MESSAGES.name]
+    wanted: list[Asked] = []
+    for moment in need.moments:
+        query = f"SELECT full_offset, capture_offset FROM pictures_at({moment})"
+        macros = [MACROS["pictures_at"]]
+        spans = _asked_of(query, (), macros, (), messages).get(FEED_MESSAGES.name)
+        held = _holding(messages, messages.files, spans)
+        connection = locked([(messages, held)])
+        show(connection, messages, held, messages)
+        try:
+            _complete(connection, macros, (), messages)
+            found = connection.sql(query).to_arrow_table().to_pylist()
+        except duckdb.Error:
+            return  # the query itself will say what is wrong with the time
+        wanted += [Asked(offsets=(row["full_offset"], row["capture_offset"])) for row in found]
     for name, table in pinned.items():
-        is_restorable = "restored_by_offset" in table.table.names()
-        record = "coalesce(restored_by_offset, capture_offset)" if is_restorable else "capture_offset"
-        connection.register(f"_{name}", table.whole() if table.deletes else table.dataset(files[name]))
-        common = f"{record} < {limit}" if table.table is not COMMITS else "true"
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM _{name} WHERE {common}")
-
-
-def _locked() -> duckdb.DuckDBPyConnection:
-    """Give a connection that has what is registered with it alone: no file, no network, no spilling, and no way back."""
-    connection = duckdb.connect(":memory:")
-    connection.execute("SET TimeZone='UTC'")
-    # The folder for spilling stays open to reading and writing, whatever else is closed.
-    connection.execute("SET temp_directory=''")
-    connection.execute("SET enable_external_access=false")
-    connection.execute("SET lock_configuration=true")
-    return connection
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+        if name not in need.whole and table is not messages:
+            files[name] = _holding(table, files[name], wanted)
 
 
 def _refuse_writing(query: str) -> None:
