@@ -12,7 +12,6 @@ import pytest
 from tests.oracle.synthetic import subway_message
 from tests.query.lake import Lake, at, message
 from thirdrail import app
-from thirdrail.app.data_folder import relocated
 from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import BY_NAME
@@ -121,15 +120,6 @@ def test_each_table_is_asked_for_its_own_span(folder: Path, tmp_path: Path) -> N
 def test_what_is_no_plain_range_leaves_nothing_out(folder: Path, tmp_path: Path, where: str) -> None:
     read = read_by(folder, f"SELECT count(*), max(trip_id) FROM trip_updates WHERE {where}", tmp_path)
     assert len(read.files["trip_updates"]) == CAPTURES
-
-
-def test_a_folder_whose_name_is_a_pattern_to_duckdb_is_read_all_the_same(folder: Path, tmp_path: Path) -> None:
-    other = tmp_path / "what? [a*]"
-    shutil.copytree(folder, other)
-    relocated(folder, other)
-    count = "SELECT count(*) AS n FROM trip_updates"
-    there, here = (open_warehouse(open_catalog(each, create=False)).sql(count).to_pylist() for each in (other, folder))
-    assert there == here
 
 
 @pytest.mark.parametrize(

@@ -70,11 +70,10 @@ def _read_by_field_id(table: PinnedTable, paths: Sequence[str]) -> tuple[str, st
 
 
 def _paths(table: PinnedTable, files: Sequence[DataFile]) -> list[str]:
-    """Give the paths of files that DuckDB can read by itself: none where it cannot read them all."""
+    """Give the paths of files that DuckDB can read by itself."""
     if table.deletes or not is_local(table.source.location()):
         return []
-    paths = [str(local_path(file.file_path)) for file in files]
-    return [] if any(set(path) & set("*?[") for path in paths) else paths  # to DuckDB these are patterns
+    return [str(local_path(file.file_path)) for file in files]
 
 
 def _common_position(messages: PinnedTable) -> str:
