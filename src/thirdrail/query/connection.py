@@ -27,7 +27,7 @@ def locked(read: Iterable[tuple[PinnedTable, Sequence[DataFile]]]) -> duckdb.Duc
     """Give a connection that can open some files and no other, no network, no spilling, and no way back."""
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone='UTC'")
-    paths = ", ".join(_quoted(path) for table, files in read for path in _paths(table, files) or ())
+    paths = ", ".join(_quoted(path) for table, files in read for path in _paths(table, files))
     connection.execute(f"SET allowed_paths=[{paths}]")
     # The folder for spilling stays open to reading and writing, whatever else is closed.
     connection.execute("SET temp_directory=''")
