@@ -15,6 +15,7 @@ from thirdrail import app
 from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.model.records import Poll
 from thirdrail.model.tables import BY_NAME
+from thirdrail.query import warehouse as warehouse_module
 from thirdrail.query.warehouse import open_warehouse
 from thirdrail.sinks.iceberg.catalog import open_catalog
 from thirdrail.sinks.iceberg.reader import pin
@@ -24,6 +25,15 @@ MIDNIGHT = 1_789_948_800
 EVERY_S = 4 * 3_600
 CAPTURES = 30
 TRIPS = 60
+AS_IF_MANY = """
+from thirdrail.cli.main import main
+from thirdrail.query import warehouse
+
+warehouse.FEW_FILES = 0
+raise SystemExit(main())
+"""
+"""`thirdrail`, which asks what a query wants of small tables, too."""
+
 CONFIG = Config(spool=SpoolConfig(reserve_gb=0.0, retention_days=9_999), commit_interval_seconds=0.001)
 
 
@@ -32,6 +42,11 @@ class Read(NamedTuple):
 
     files: dict[str, set[str]]
     bytes: int
+
+
+@pytest.fixture(autouse=True)
+def _as_if_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warehouse_module, "FEW_FILES", 0)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +67,7 @@ def read_by(folder: Path, query: str, tmp_path: Path) -> Read:
     """Run a query in a process of its own and watch it."""
     log = tmp_path / "calls"
     watched = ["strace", "-f", "-y", "-e", "trace=openat,read,pread64,preadv", "-o", str(log)]
-    command = [sys.executable, "-m", "thirdrail", "sql", "--format", "csv", "--data", str(folder), query]
+    command = [sys.executable, "-c", AS_IF_MANY, "sql", "--format", "csv", "--data", str(folder), query]
     subprocess.run([*watched, *command], check=True, capture_output=True, timeout=120)
     files: dict[str, set[str]] = {}
     read = 0

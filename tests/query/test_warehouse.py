@@ -149,6 +149,7 @@ WRITING = [
     "SELECT 1; DROP VIEW trips_now",
     "EXPLAIN ANALYZE COPY (SELECT 1) TO 'out.csv'",
     "EXPLAIN ANALYZE COPY (SELECT 1) TO '.tmp/out.csv'",
+    "EXPLAIN (ANALYZE, FORMAT json) EXPLAIN ANALYZE COPY (SELECT 1) TO 'out.csv'",
 ]
 
 
@@ -161,6 +162,24 @@ def test_sql_that_writes_is_refused_and_leaves_nothing(
     with pytest.raises(QueryError):
         one_trip.warehouse.sql(query)
     assert list(tmp_path.rglob("*")) == [tmp_path / ".tmp"]
+
+
+@pytest.mark.parametrize(
+    "explain", ["EXPLAIN ANALYZE ", "explain analyze", "/* */ EXPLAIN ANALYZE ", "EXPLAIN(ANALYZE)"]
+)
+def test_a_data_file_is_not_written_over(one_trip: Lake, explain: str) -> None:
+    """It is the one thing that a connection may open, and DuckDB would write to it, too."""
+    (path,) = one_trip.data_files("trip_updates")
+    before = path.read_bytes()
+
+    with pytest.raises(QueryError):
+        one_trip.warehouse.sql(f"{explain}COPY (SELECT 1 FROM trip_updates) TO '{path}' (FORMAT parquet)")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("explain", ["EXPLAIN ", "EXPLAIN ANALYZE ", "explain (analyze, format json) "])
+def test_a_query_is_explained(one_trip: Lake, explain: str) -> None:
+    assert "trip_updates" in str(one_trip.warehouse.sql(f"{explain}SELECT trip_key FROM trip_updates").to_pylist())
 
 
 @pytest.mark.parametrize(

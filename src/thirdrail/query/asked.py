@@ -57,8 +57,9 @@ def asked(connection: duckdb.DuckDBPyConnection, query: str, tables: Mapping[str
         (row,) = connection.execute(f"EXPLAIN (FORMAT json) {query}").fetchall()
         for plan in json.loads(row[1]):
             for scan in _scans(plan):
-                table = tables[_listed(scan["Projections"])[0].partition(_MARK)[0]]
-                found.setdefault(table.name, []).append(_asked(_listed(scan.get("Filters", [])), table))
+                name, mark, _ = _listed(scan["Projections"])[0].partition(_MARK)
+                if mark:  # else stations and the like
+                    found.setdefault(name, []).append(_asked(_listed(scan.get("Filters", [])), tables[name]))
     except (duckdb.Error, ValueError, KeyError, IndexError):
         return {}
     return found

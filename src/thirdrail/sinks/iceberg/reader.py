@@ -1,5 +1,6 @@
 """One snapshot of a table, pinned: its positions, files and rows."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -206,6 +207,15 @@ def pin(
         NoSuchTableError: PyIceberg's; the caller knows which tables there are.
     """
     return pin_loaded(catalog.load_table((namespace, table.name)), table, entries_of=entries_of, days=days)
+
+
+def files_of(found: IcebergTable) -> int:
+    """Give how many data files a table's current snapshot names, as its summary tells; many where it does not."""
+    snapshot = found.metadata.current_snapshot()
+    if snapshot is None:
+        return 0
+    told = snapshot.summary.additional_properties.get("total-data-files") if snapshot.summary else None
+    return sys.maxsize if told is None else int(told)
 
 
 def pin_loaded(
