@@ -164,9 +164,10 @@ def test_sql_that_writes_is_refused_and_leaves_nothing(
     assert list(tmp_path.rglob("*")) == [tmp_path / ".tmp"]
 
 
-@pytest.mark.parametrize(
-    "explain", ["EXPLAIN ANALYZE ", "explain analyze", "/* */ EXPLAIN ANALYZE ", "EXPLAIN(ANALYZE)"]
-)
+EXPLAINING = ["EXPLAIN ANALYZE ", "explain analyze", "/* */ EXPLAIN ANALYZE ", "EXPLAIN(ANALYZE)"]
+
+
+@pytest.mark.parametrize("explain", EXPLAINING)
 def test_a_data_file_is_not_written_over(one_trip: Lake, explain: str) -> None:
     """It is the one thing that a connection may open, and DuckDB would write to it, too."""
     (path,) = one_trip.data_files("trip_updates")

@@ -31,6 +31,9 @@ DuckDB, locked, looks for a missing file's name as a folder and is not permitted
 FEW_FILES = 100
 """So many are opened sooner (0.4 ms each) than a query is explained, which is to open DuckDB once more."""
 
+_PICTURED = {name for name in FEED_MESSAGES.names() if name in MACROS["pictures_at"]}
+"""What pictures want of ``feed_messages``."""
+
 _EXPLAIN = re.compile(r"\s*EXPLAIN(\s+ANALYZE\b)?(\s*\([^()]*\))?\s*", re.IGNORECASE)
 
 
@@ -89,7 +92,8 @@ class Warehouse:
             _keep_pictures(files, pinned, need)
         connection = locked([(table, files[name]) for name, table in pinned.items()])
         for name, table in pinned.items():
-            show(connection, table, files[name], messages)
+            is_for_pictures = table is messages and name not in need.whole
+            show(connection, table, files[name], messages, _PICTURED if is_for_pictures else None)
         _complete(connection, need.macros, need.views, messages)
         return connection
 
@@ -187,7 +191,7 @@ def _keep_pictures(files: dict[str, list[DataFile]], pinned: dict[str, PinnedTab
         spans = _asked_of(query, (), macros, (), messages) if len(messages.files) > FEW_FILES else {}
         held = _holding(messages, messages.files, spans.get(FEED_MESSAGES.name))
         connection = locked([(messages, held)])
-        show(connection, messages, held, messages)
+        show(connection, messages, held, messages, _PICTURED)
         try:
             _complete(connection, macros, (), messages)
             found = connection.sql(query).to_arrow_table().to_pylist()
