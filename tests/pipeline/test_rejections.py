@@ -15,10 +15,10 @@ from thirdrail.errors import NoInput
 from thirdrail.model.feeds import BY_ID
 from thirdrail.model.records import Refused, Rejection, ReplayOrder
 from thirdrail.model.tables import BY_NAME, QUARANTINE
+from thirdrail.model.tokens import in_order, parsed, token_of
 from thirdrail.observe.clock import SystemClock
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.transform import Rows
-from thirdrail.sinks.snowflake.tokens import in_order, parsed, token_of
 
 STOPS = BY_NAME["stop_time_updates"]
 

@@ -30,7 +30,7 @@ from thirdrail.errors import (
     StagedFileRefused,
 )
 from thirdrail.model.records import Refused, Rejection, Span
-from thirdrail.sinks.snowflake.tokens import Token, parsed
+from thirdrail.model.tokens import Token, parsed
 from thirdrail.sinks.snowpipe import writer as module
 from thirdrail.sinks.snowpipe.pipe import _outcomes
 from thirdrail.sinks.snowpipe.ports import FAILED, Outcome

@@ -12,10 +12,10 @@ from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.errors import NoInput
 from thirdrail.model.records import Position, Refused, Rejection, ReplayOrder, Settled
 from thirdrail.model.tables import BY_NAME, Table
+from thirdrail.model.tokens import Token, in_order, parsed, token_of
 from thirdrail.observe.clock import SystemClock
 from thirdrail.pipeline.orders import records_of, where
 from thirdrail.pipeline.refusals import quarantine_id
-from thirdrail.sinks.snowflake.tokens import Token, in_order, parsed, token_of
 
 
 class OpenRejection(msgspec.Struct, frozen=True, kw_only=True):

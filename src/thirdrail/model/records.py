@@ -93,7 +93,7 @@ class ReplayOrder(msgspec.Struct, frozen=True, kw_only=True, tag="replay_order")
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
     """Where rows lie that a destination refused: ``count`` of the ``rows`` that were sent from first to last.
 
-    Both ends are places in the order of rows (``sinks/snowflake/tokens.py``). ``rows`` is None where nobody knows it:
+    Both ends are places in the order of rows (``model/tokens.py``). ``rows`` is None where nobody knows it:
     the process that sent them was killed before it heard of them. ``file`` names the staged file that they were sent
     in; of one that was left out whole nobody counts them, and ``count`` and ``rows`` are 0.
     """

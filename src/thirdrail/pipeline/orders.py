@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from thirdrail.model.records import Entry, Poll, Refused, Rejection, ReplayOrder, Span
 from thirdrail.model.tables import BY_NAME, QUARANTINE, Table
+from thirdrail.model.tokens import Token, in_order, parsed, within
 from thirdrail.pipeline.changes import RESTORED
 from thirdrail.pipeline.refusals import PAYLOAD_LIMIT, Refusal, parse_quarantine_id, quarantine_id, quarantine_rows
 from thirdrail.pipeline.transform import Context, Judged, Rows, judge_rows
 from thirdrail.pipeline.written import to_arrow
-from thirdrail.sinks.snowflake.tokens import Token, in_order, parsed, within
 
 REJECTED = "M039"
 Made = Callable[[str, Span], Iterator[tuple[pa.Table, pa.Array]]]

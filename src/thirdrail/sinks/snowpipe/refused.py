@@ -2,7 +2,7 @@
 
 from thirdrail.errors import StagedFileRefused
 from thirdrail.model.records import Refused, Rejection
-from thirdrail.sinks.snowflake.tokens import Token
+from thirdrail.model.tokens import Token
 from thirdrail.sinks.snowpipe.names import StagedName
 from thirdrail.sinks.snowpipe.ports import Outcome
 

@@ -8,10 +8,10 @@ from thirdrail.errors import HandOverPending
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position
 from thirdrail.model.tables import FEED_MESSAGES, Table
+from thirdrail.model.tokens import Token
 from thirdrail.sinks.snowflake.account import Account
 from thirdrail.sinks.snowflake.fit import Reject
 from thirdrail.sinks.snowflake.notes import ChannelNotes, files_key
-from thirdrail.sinks.snowflake.tokens import Token
 from thirdrail.sinks.snowpipe.clients import Clients
 from thirdrail.sinks.snowpipe.ports import Loading, Stage
 from thirdrail.sinks.snowpipe.writer import Books, FilesWriter, Limits

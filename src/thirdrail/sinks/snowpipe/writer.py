@@ -21,8 +21,8 @@ from thirdrail.errors import ChannelStuck, LogBehindDestination, PositionUnknown
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position, Span
 from thirdrail.model.tables import Table
+from thirdrail.model.tokens import Token, after, in_order
 from thirdrail.sinks.snowflake.fit import Reject, fit
-from thirdrail.sinks.snowflake.tokens import Token, after, in_order
 from thirdrail.sinks.snowpipe.names import StagedName, parsed
 from thirdrail.sinks.snowpipe.ports import Loading, Outcome, Stage, Staged
 from thirdrail.sinks.snowpipe.refused import refusal, rejection

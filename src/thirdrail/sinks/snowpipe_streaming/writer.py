@@ -12,8 +12,8 @@ from thirdrail.errors import ChannelInvalid, ChannelStuck, PositionUnknown, Sink
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position, Refused, Rejection, Span
 from thirdrail.model.tables import Table
+from thirdrail.model.tokens import Token, after, in_order, parsed, token_of
 from thirdrail.sinks.snowflake.fit import fit
-from thirdrail.sinks.snowflake.tokens import Token, after, in_order, parsed, token_of
 from thirdrail.sinks.snowpipe_streaming.client import answered, translated
 from thirdrail.sinks.snowpipe_streaming.lines import Chunk, chunks
 from thirdrail.sinks.spans import refuse_gap

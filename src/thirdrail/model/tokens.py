@@ -1,4 +1,4 @@
-"""Offset tokens: how far a channel is, in a text that sorts as the rows are sent.
+"""Offset tokens: a place in the order in which rows are sent, and its text, by which a channel says how far it is.
 
 ``<log>/<offset>`` says that all records below are in; ``<log>/<offset>+<ordinal>.<place>.<kind>`` that of the record
 at ``offset`` all rows up to that one are in, and ``…@<capture>`` names the capture of a row that a later record (a
