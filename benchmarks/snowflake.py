@@ -26,12 +26,12 @@ from thirdrail.emulator.looking import query
 from thirdrail.model.feeds import BY_ID
 from thirdrail.model.records import Poll, Settings, Span
 from thirdrail.model.tables import STOP_TIME_UPDATES
+from thirdrail.model.tokens import in_order
 from thirdrail.observe.clock import SystemClock
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.transform import Rows
 from thirdrail.sinks.snowflake.account import account_of
 from thirdrail.sinks.snowflake.notes import ChannelNotes
-from thirdrail.sinks.snowflake.tokens import in_order
 from thirdrail.sinks.snowpipe_streaming.client import connected, properties
 from thirdrail.sinks.snowpipe_streaming.lines import chunks
 from thirdrail.sinks.snowpipe_streaming.sink import StreamingSink

@@ -149,7 +149,7 @@ class LogDamaged(LogError):
 
 
 class CapturesGone(LogError):
-    """The log's first offset lies above the position that a table still needs."""
+    """The log has dropped, or somebody has taken away, captures that are still needed."""
 
 
 class LogBehindDestination(LogError):

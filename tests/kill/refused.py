@@ -4,10 +4,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from tests.snowflake.test_hand_over import AT, FEEDS
 from thirdrail import app
@@ -15,8 +14,11 @@ from thirdrail.app.writing import writing
 from thirdrail.capturelog.spool import Spool
 from thirdrail.city.messages import body, header_time
 from thirdrail.config.reading import load
+from thirdrail.errors import StagedFileRefused
 from thirdrail.model.records import Poll, Rejection, ReplayOrder
 from thirdrail.sinks.snowflake.notes import ChannelNotes
+from thirdrail.sinks.snowpipe import writer as files_writer
+from thirdrail.sinks.snowpipe.writer import FilesWriter
 from thirdrail.sinks.snowpipe_streaming.writer import StreamingWriter
 
 TABLE = "stop_time_updates"
@@ -51,15 +53,20 @@ POINTS: dict[str, Callable[[], None]] = {
     "it is ordered": lambda: dies_after(Spool, "append", _appends(ReplayOrder)),
     "rows are handed over": lambda: dies_after(StreamingWriter, "_append", lambda *_: True),
     "rows are committed, nobody knows": lambda: setattr(StreamingWriter, "_learn", die),
+    "the file is refused, nobody knows": lambda: setattr(FilesWriter, "_tell", die),
+    "the file is behind us": lambda: dies_after(FilesWriter, "_pass_over", lambda *_: True),
+    "rows are loaded, nobody knows": lambda: dies_after(FilesWriter, "_is_done", lambda *_: True),
 }
 
 
 def main(data: Path, config_file: Path, what: str, point: str, payloads: str) -> None:
-    """Do a step: ``minute N`` polls and carries, ``carry`` carries alone, ``replay`` has refused rows sent again."""
-    snowflake = msgspec.structs.replace(load(config_file).snowflake, ingestion_method="snowpipe_streaming")
-    config = msgspec.structs.replace(load(config_file), snowflake=snowflake)
+    """Do a step: ``minute N`` polls and carries, ``carry`` carries alone, ``replay`` has refused rows sent again.
+
+    A file that is refused stops the sink: that ends a step, too.
+    """
+    files_writer.ASK_S = 0.1
     POINTS[point]()
-    with writing(data, config) as work:
+    with suppress(StagedFileRefused), writing(data, load(config_file)) as work:
         if what.startswith("minute"):
             minute = int(what.split()[1])
             work.note_settings()
@@ -71,8 +78,9 @@ def main(data: Path, config_file: Path, what: str, point: str, payloads: str) ->
                 ]
             )
         if what == "replay":
-            found = app.open_rejections(work.folder)
-            app.order_replay(work, [], app.sent_again(work.log, found.values(), Path(payloads).read_text()))
+            found, lines = app.open_rejections(work.folder), Path(payloads)
+            text = lines.read_text() if lines.exists() else None
+            app.order_replay(work, [], app.sent_again(work.log, found.values(), text))
         work.drain(app.Totals())
 
 

@@ -69,6 +69,45 @@ def test_captures_that_are_gone_are_named_and_the_gap_is_accepted_aloud(tmp_path
     take_in(folder, 5)
 
 
+def test_a_file_that_was_taken_away_before_it_was_read_is_no_silent_loss(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    take_in(folder, 0)
+    spool = folder / "spool"
+    with app.writing(folder, CONFIG) as work:
+        for _ in range(2):
+            work.log.skip(0)
+            work.append([(Poll(feed_id="subway_g", fetched_at=(HEADER_AT + 95) * 1_000_000, outcome="timeout"), None)])
+    (missing,) = spool.glob(f"*_{LEAP:012d}.sqlite")
+    missing.rename(tmp_path / missing.name)
+
+    gone = f"begins at {2 * LEAP}: offsets {LEAP} to {2 * LEAP - 1} are gone"
+    with pytest.raises(CapturesGone, match=gone) as error:
+        take_in(folder, 1)
+    assert "captures skip" in error.value.hint
+    (tmp_path / missing.name).rename(missing)
+    take_in(folder)
+    assert ok(folder), "put back, nothing is lost"
+    missing.rename(tmp_path / missing.name)
+    with pytest.raises(CapturesGone, match=gone):
+        ok(folder)
+
+
+def test_the_hole_of_a_file_that_was_taken_away_is_accepted_aloud(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    take_in(folder, 0)
+    with app.writing(folder, CONFIG) as work:
+        work.log.skip(0)
+        work.append([(Poll(feed_id="subway_g", fetched_at=(HEADER_AT + 95) * 1_000_000, outcome="timeout"), None)])
+        work.log.skip(0)
+    next((folder / "spool").glob(f"*_{LEAP:012d}.sqlite")).unlink()
+    _, gaps = app.skip_ahead(folder, CONFIG)
+    assert {tuple(spans) for spans in gaps.values()} == {(Span(LEAP, 2 * LEAP),)}
+    assert set(gaps) == {table.name for table in TABLES}
+    take_in(folder, 5)
+    assert ok(folder)
+    assert app.skip_ahead(folder, CONFIG)[1] == {}
+
+
 def test_another_log_is_refused_until_it_is_taken_on_and_old_rows_stay(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     take_in(folder, 0, 1)

@@ -15,10 +15,10 @@ from thirdrail.errors import NoInput
 from thirdrail.model.feeds import BY_ID
 from thirdrail.model.records import Refused, Rejection, ReplayOrder
 from thirdrail.model.tables import BY_NAME, QUARANTINE
+from thirdrail.model.tokens import in_order, parsed, token_of
 from thirdrail.observe.clock import SystemClock
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.transform import Rows
-from thirdrail.sinks.snowflake.tokens import in_order, token_of
 
 STOPS = BY_NAME["stop_time_updates"]
 
@@ -140,12 +140,39 @@ def test_rows_whose_place_is_not_known_are_not_sent_again(log: Spool, given: dic
     assert "accept" in error.value.hint or "--refused" in error.value.hint
 
 
-def test_a_whole_call_that_holds_rows_which_were_never_sent_needs_their_names(log: Spool) -> None:
-    texts = places(log)
+def test_rows_of_a_whole_call_that_were_never_sent_are_settled_for_themselves(log: Spool) -> None:
+    texts, before = places(log), len(whole(made(log, "snowflake"), STOPS.name))
     rejecting.tell(log, rejection(Refused(first=texts[1], last=texts[1])))
     rejecting.tell(log, rejection(Refused(first=texts[0], last=texts[3], count=3, rows=3)))
-    with pytest.raises(NoInput, match="did not say which"):
-        ordered(log)
+    alone, call = rejecting.rejections_in(log)
+    ordered(log, call)
+    rows = whole(made(log, "snowflake"), STOPS.name).to_pylist()
+    assert rows[before:] == [rows[n] for n in _rows_at(log, [0, 2, 3])]
+    ordered(log, alone)
+    rows = whole(made(log, "snowflake"), STOPS.name).to_pylist()
+    assert rows[before + 3 :] == [rows[n] for n in _rows_at(log, [1])]
+
+
+def test_one_order_for_a_whole_call_and_a_row_in_it_brings_each_once(log: Spool) -> None:
+    texts, before = places(log), len(whole(made(log, "snowflake"), STOPS.name))
+    rejecting.tell(log, rejection(Refused(first=texts[1], last=texts[1])))
+    rejecting.tell(log, rejection(Refused(first=texts[0], last=texts[3], count=3, rows=3)))
+    ordered(log)
+    rows = whole(made(log, "snowflake"), STOPS.name).to_pylist()
+    assert rows[before:] == [rows[n] for n in _rows_at(log, [0, 1, 2, 3])]
+
+
+def test_a_file_that_was_left_out_whole_comes_back_after_the_row_that_a_channel_had_last(log: Spool) -> None:
+    texts, before = places(log), len(whole(made(log, "snowflake"), STOPS.name))
+    had = parsed(texts[3], log.log_id, STOPS.name)
+    end = parsed(texts[-1], log.log_id, STOPS.name).offset + 1
+    place = Refused(first=had.next.text(log.log_id), last=f"{log.log_id}/{end}", count=0, rows=0, file="f")
+    rejecting.tell(log, rejection(place))
+    assert [rejecting.is_settled(log, STOPS.name, file, 0) for file in ("f", "other")] == [False, False]
+    ordered(log)
+    assert [rejecting.is_settled(log, STOPS.name, file, 0) for file in ("f", "other")] == [True, False]
+    rows = whole(made(log, "snowflake"), STOPS.name).to_pylist()
+    assert rows[before:] == [rows[n] for n in _rows_at(log, list(range(4, len(texts))))]
 
 
 def test_a_row_is_not_sent_again_by_two_orders(log: Spool) -> None:

@@ -24,11 +24,11 @@ from thirdrail.errors import ChannelInvalid, ChannelOwnedElsewhere, LogBehindDes
 from thirdrail.maintenance.sameness import compared
 from thirdrail.model.records import Record
 from thirdrail.model.tables import TABLES
+from thirdrail.model.tokens import Token
 from thirdrail.pipeline import delivery
 from thirdrail.pipeline.loop import Limits, Pipeline
 from thirdrail.sinks.snowflake.account import pipe_name
 from thirdrail.sinks.snowflake.notes import ChannelNotes
-from thirdrail.sinks.snowflake.tokens import Token
 from thirdrail.sinks.snowpipe_streaming import writer
 from thirdrail.sinks.snowpipe_streaming.lines import chunks
 from thirdrail.sinks.snowpipe_streaming.sink import StreamingSink

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from thirdrail.emulator.rows import Column as Told
 from thirdrail.emulator.rows import Judge
 from thirdrail.model.tables import ARROW_TYPES, Column, Table
-from thirdrail.sinks.snowflake.tokens import ORDER
+from thirdrail.model.tokens import ORDER
 from thirdrail.sinks.snowflake.types import FIRST_DAY, FIRST_US, LAST_DAY, LAST_US, unfit
 from thirdrail.sinks.snowpipe_streaming.lines import chunks
 

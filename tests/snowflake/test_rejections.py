@@ -4,6 +4,7 @@ import io
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -18,7 +19,9 @@ from thirdrail.config.settings import Config
 from thirdrail.emulator.looking import query
 from thirdrail.emulator.server import EmulatorServer
 from thirdrail.emulator.storage import CHANNEL
+from thirdrail.errors import StagedFileRefused
 from thirdrail.model.tables import BY_NAME
+from thirdrail.sinks.snowpipe import writer
 
 TABLE = "stop_time_updates"
 POINTS = ("nowhere", "told", "noted", "ordered", "sent", "committed", "told at once")
@@ -100,3 +103,84 @@ def test_refused_rows_are_named_audited_and_brought_back_once(
     again = thirdrail("quarantine", "replay", *rejections, "--refused", str(file), *place)
     assert again.code != 0, "what is settled is not sent a second time"
     assert differences(data, emulator) == {}
+
+
+@pytest.fixture
+def by_files(config: Config, config_file: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
+    monkeypatch.setattr(writer, "ASK_S", 0.2)
+    config_file.write_text(config_file.read_text() + '\ningestion_method = "snowpipe"\nbatch_seconds = 1.0\n')
+    return config
+
+
+def refuse_a_file(data: Path, config: Config, emulator: EmulatorServer) -> None:
+    """Have a table's file refused, which stops the sink."""
+    emulator.faults.spoil[TABLE] = b"PAR1"  # every file
+    with pytest.raises(StagedFileRefused, match="spoilt by the emulator"):
+        carry(data, config, "snowpipe", 0)
+    with app.writing(data, msgspec.structs.replace(config, sinks=("iceberg",))) as work:
+        work.drain(app.Totals())  # in `run` each sink goes its own way
+    emulator.faults.spoil.clear()
+
+
+def test_a_refused_file_is_named_by_audit_and_its_rows_come_back_once_when_the_cause_is_mended(
+    tmp_path: Path, by_files: Config, config_file: Path, emulator: EmulatorServer
+) -> None:
+    data = tmp_path / "data"
+    place = ["--data", str(data), "--config", str(config_file)]
+    refuse_a_file(data, by_files, emulator)
+    ((name, rejection),) = app.open_rejections(DataFolder.existing(data)).items()
+    assert rejection.place is not None
+    log = rejection.place.first.partition("/")[0]
+    audited = thirdrail("audit", "--data", str(data))
+    assert audited.code == 1
+    said = f"{TABLE}: snowflake refused file {log}/0/0-4.parquet, all its rows, {log}/0 to {log}/4: Snowflake says "
+    assert f"{said}LOAD_FAILED, with 1 errors; the first: spoilt by the emulator" in audited.out
+    status = command("status", *place)
+    assert status.code == 1
+    assert f"not settled: {name}: file {log}/0/0-4.parquet" in status.out
+
+    emulator.faults.spoil[TABLE] = b"PAR1"
+    again = thirdrail("quarantine", "replay", "--rule", "M039", *place)
+    assert again.code == 1, "the rows are refused once more, and told of under the order that sent them"
+    assert list(app.open_rejections(DataFolder.existing(data))) != [name]
+    emulator.faults.spoil.clear()
+    done = thirdrail("quarantine", "replay", "--rule", "M039", *place)
+    assert done.code == 0, done.err
+    assert differences(data, emulator) == {}
+    assert doubled(emulator) == 0
+    assert thirdrail("audit", "--data", str(data)).code == 0
+    assert command("status", *place).code == 0
+
+
+def test_a_refused_file_can_be_given_up(
+    tmp_path: Path, by_files: Config, config_file: Path, emulator: EmulatorServer
+) -> None:
+    data = tmp_path / "data"
+    refuse_a_file(data, by_files, emulator)
+    (name,) = app.open_rejections(DataFolder.existing(data))
+    done = thirdrail("quarantine", "accept", name, "--data", str(data), "--config", str(config_file))
+    assert done.code == 0, done.err
+    lacking, extra = differences(data, emulator).pop(TABLE)
+    assert (lacking > 100, extra) == (True, 0)
+    assert differences(data, emulator) == {TABLE: (lacking, 0)}
+    assert app.audit(DataFolder.existing(data), None).ok
+
+
+def test_rows_of_a_file_whose_cause_cannot_be_mended_go_one_by_one_by_channels(
+    tmp_path: Path, by_files: Config, config_file: Path, emulator: EmulatorServer
+) -> None:
+    data = tmp_path / "data"
+    place = ["--data", str(data), "--config", str(config_file)]
+    refuse_a_file(data, by_files, emulator)
+    emulator.faults.spoil[TABLE] = b'"stop_id":"L2'
+    config_file.write_text(config_file.read_text().replace('"snowpipe"', '"snowpipe_streaming"'))
+    done = thirdrail("quarantine", "replay", "--rule", "M039", *place)
+    assert done.code == 0, done.err
+    emulator.faults.spoil.clear()
+    refused = sum(each.errors for each in emulator.storage.channels())
+    assert refused > 1
+    assert differences(data, emulator)[TABLE] == (refused, 0), "only the bad ones are refused"
+    file = payloads(emulator, tmp_path / "refused.ndjson")
+    assert thirdrail("quarantine", "replay", "--rule", "M039", "--refused", str(file), *place).code == 0
+    assert differences(data, emulator) == {}
+    assert thirdrail("audit", "--data", str(data)).code == 0

@@ -24,6 +24,7 @@ class FilesRig:
         self.config = configured(emulator, deployment=deployment, **(usual | keys))
         self._notes = folder / f"channels-{deployment}.json"
         self.rejections: list[Rejection] = []
+        self.settled: set[str] = set()
         self.sink = self.new_sink()
         self.writer: FilesWriter | None = None
 
@@ -32,7 +33,14 @@ class FilesRig:
         account, notes, clock = account_of(self.config, {}), ChannelNotes(self._notes), SystemClock()
         channels = StreamingSink.of(self.config, account, clock, notes, self.rejections.append)
         return SnowpipeSink.of(
-            self.config, account, clock, notes, self.rejections.append, earlier=channels.token, log_end=log_end
+            self.config,
+            account,
+            clock,
+            notes,
+            self.rejections.append,
+            earlier=channels.token,
+            settled=lambda _table, file, _since: file in self.settled,
+            log_end=log_end,
         )
 
     def open(self, log_id: str = LOG) -> FilesWriter:

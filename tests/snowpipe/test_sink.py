@@ -1,5 +1,6 @@
 """The sink against the official connector, the official client of pipes, and the emulator."""
 
+import datetime as dt
 import os
 import time
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.fakes.clock import FakeClock
+from tests.fakes.snowpipe import FakeSnowpipe
 from tests.faults.process import eventually
 from tests.snowpipe.rig import FilesRig
 from tests.snowpipe_streaming.rig import EVENTS, deliver, emulated, pairs, rows, settle
@@ -26,9 +29,12 @@ from thirdrail.errors import (
     SnowflakeUnavailable,
     StagedFileRefused,
 )
-from thirdrail.model.records import Span
+from thirdrail.model.records import Refused, Rejection, Span
+from thirdrail.model.tokens import Token, parsed
 from thirdrail.sinks.snowpipe import writer as module
 from thirdrail.sinks.snowpipe.pipe import _outcomes
+from thirdrail.sinks.snowpipe.ports import FAILED, Outcome
+from thirdrail.sinks.snowpipe.writer import Books
 
 ROUNDS = max(2, int(os.environ.get("THIRDRAIL_SNOWFLAKE_ROUNDS", "8")) // 8)
 END = 150
@@ -154,26 +160,107 @@ def test_a_lost_answer_loads_nothing_twice(rig: FilesRig) -> None:
     assert rig.found() == pairs(0, 44)
 
 
-def test_a_file_that_snowflake_does_not_load_stops_the_sink_until_it_is_removed(rig: FilesRig) -> None:
+REFUSED = "log/0/0-30.parquet"
+
+
+def fates(rig: FilesRig) -> list[str]:
+    with rig.emulator.storage.transaction() as db:
+        return [status for (status,) in db.execute("SELECT status FROM submitted ORDER BY path")]
+
+
+def refused(rig: FilesRig) -> None:
+    """Have the first of three files refused while the others are loaded."""
     rig.emulator.faults.spoil["events"] = b"PAR1"  # every file
     writer = rig.open()
     writer.submit(rows(Span(0, 30)), Span(0, 30))
     writer.flush()
-    with pytest.raises(StagedFileRefused, match="spoilt by the emulator") as error:
-        settle(writer, 30)
-    assert "log/0/0-30.parquet (captures 0 to 29)" in str(error.value)
-    assert "REMOVE" in error.value.hint
-    with pytest.raises(StagedFileRefused):
-        rig.open()
-    assert rig.found() == []
+    eventually(lambda: fates(rig) == ["LOAD_FAILED"], 10, "it is refused")
     rig.emulator.faults.spoil.clear()
-    rig.emulator.snowpipe.stages.remove("THIRDRAIL_STAGE", "main/events/log/0/0-30.parquet")
+    writer.submit(rows(Span(30, 60)), Span(30, 60))
+    writer.flush()
+    with pytest.raises(StagedFileRefused, match="spoilt by the emulator") as error:
+        settle(writer, 60)
+    assert f"{REFUSED} (captures 0 to 29)" in str(error.value)
+    assert "quarantine replay" in error.value.hint
+    eventually(lambda: rig.found() == pairs(30, 60), 10, "the other is loaded")
+
+
+def test_a_file_that_snowflake_does_not_load_is_told_of_once_and_stops_the_sink_until_it_is_settled(
+    rig: FilesRig,
+) -> None:
+    refused(rig)
+    for _ in range(2):
+        rig.sink = rig.new_sink()
+        with pytest.raises(StagedFileRefused, match="spoilt by the emulator"):
+            rig.open()
+    (rejection,) = rig.rejections
+    place = Refused(first="log/0", last="log/30", count=0, rows=0, file=REFUSED)
+    assert (rejection.table, rejection.places) == ("events", (place,))
+
+    rig.settled.add(REFUSED)
     again = rig.open()
-    assert again.position is None or again.position == 0
-    again.submit(rows(Span(0, 30)), Span(0, 30))
-    settle(again, 30)
-    assert rig.found() == pairs(0, 30)
-    assert rig.staged() == ["main/events/log/0/0-30.2.parquet"]
+    assert again.position == 60, "an order brings its rows, or nobody does: none is staged a second time"
+    again.submit(rows(Span(0, 75)), Span(0, 75))
+    settle(again, 75)
+    assert rig.found() == pairs(30, 75)
+    assert not [name for name in rig.staged() if name.endswith(REFUSED)]
+    rig.sink = rig.new_sink()
+    assert rig.open().position == 75
+    assert len(rig.rejections) == 1
+
+
+def test_a_refused_file_that_somebody_took_away_is_settled_all_the_same(rig: FilesRig) -> None:
+    refused(rig)
+    rig.emulator.snowpipe.stages.remove("THIRDRAIL_STAGE", f"main/events/{REFUSED}")
+    rig.sink = rig.new_sink()
+    with pytest.raises(StagedFileRefused, match=r"0-30\.parquet"):
+        rig.open()
+    rig.settled.add(REFUSED)
+    assert rig.open().position == 60
+    assert rig.found() == pairs(30, 60)
+
+
+def test_a_refused_file_behind_one_that_is_on_its_way_is_passed_when_that_is_loaded(rig: FilesRig) -> None:
+    rig.emulator.faults.is_frozen = True
+    writer = rig.open()
+    for start in (0, 30):
+        writer.submit(rows(Span(start, start + 30)), Span(start, start + 30))
+        writer.flush()
+    with rig.emulator.storage.transaction() as db:
+        partly = (
+            "UPDATE submitted SET status = 'PARTIALLY_LOADED', rows = 7, errors = 2, loaded_ms = ? WHERE path LIKE ?"
+        )
+        db.execute(partly, (int(time.time() * 1000), "%30-60.parquet"))
+    rig.sink = rig.new_sink()
+    with pytest.raises(
+        StagedFileRefused, match=r"30-60\.parquet \(captures 30 to 59\): Snowflake says PARTIALLY_LOADED"
+    ):
+        rig.open()
+    ((place,),) = (rejection.places for rejection in rig.rejections)
+    assert (place.first, place.last, place.count, place.rows) == ("log/30", "log/60", 2, 9)
+    rig.settled.add(place.file)
+    again = rig.open()
+    again.submit(rows(Span(0, 75)), Span(0, 75))
+    again.flush()
+    assert again.settle() == 0
+    rig.emulator.faults.is_frozen = False
+    settle(again, 75)
+    assert rig.found() == pairs(0, 30) + pairs(60, 75)
+    assert rig.staged() == ["main/events/log/0/60-75.parquet"]
+
+
+def test_a_refused_file_that_begins_where_a_channel_ended_begins_after_its_last_row() -> None:
+    clock, told, had = FakeClock(), list[Rejection](), Token(3, 3, 1, -1, "w")
+    server = FakeSnowpipe(Random(1), clock)
+    stage, pipe = server.place(EVENTS)
+    server.files[EVENTS.name]["log/0/3-9.parquet"] = (b"", dt.datetime.now(dt.UTC))
+    server.fates[EVENTS.name]["log/0/3-9.parquet"] = Outcome(FAILED, 0, 1, "no")
+    books = Books(3, lambda _: None, told.append, {}, lambda _: None, lambda *_: False, token=had)
+    limits = module.Limits(1, 1, 1.0)
+    with pytest.raises(StagedFileRefused):
+        module.FilesWriter(EVENTS, ("log", "0"), (stage, pipe), books, clock, limits=limits, stuck_seconds=9.0)
+    first = parsed(told[0].places[0].first, "log", EVENTS.name)
+    assert had < first < had._replace(ordinal=2)
 
 
 def test_a_refusal_names_row_and_column_where_snowflake_does() -> None:

@@ -91,10 +91,11 @@ class Rig:
         self.sink = self.new_sink()
         self.writer: StreamingWriter | None = None
 
-    def new_sink(self) -> StreamingSink:
-        """Give a sink as a new process would."""
-        account = account_of(self.config, {})
-        return StreamingSink.of(self.config, account, SystemClock(), ChannelNotes(self._notes), self.rejections.append)
+    def new_sink(self, earlier: int | None = None) -> StreamingSink:
+        """Give a sink as a new process would; ``earlier`` is how far files have filled the table."""
+        account, notes = account_of(self.config, {}), ChannelNotes(self._notes)
+        told = self.rejections.append
+        return StreamingSink.of(self.config, account, SystemClock(), notes, told, lambda *_: earlier)
 
     def open(self, log_id: str = LOG) -> StreamingWriter:
         """Open the table's writer, and let go of the one before."""

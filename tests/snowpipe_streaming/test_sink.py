@@ -221,6 +221,29 @@ def test_rows_that_the_server_refuses_are_counted_and_their_place_is_named(rig: 
     assert len(rig.rejections) == 1
 
 
+@pytest.mark.parametrize("is_restored", [True, False])
+def test_a_channel_that_was_made_anew_counts_its_refused_rows_anew(rig: Rig, *, is_restored: bool) -> None:
+    rig.emulator.faults.spoil["events"] = b'"entity_ordinal":3'
+    writer = rig.open()
+    writer.submit(rows(Span(0, 0)), Span(0, 0))
+    writer.submit(rows(Span(0, 20)), Span(0, 20))
+    settle(writer, 20)
+    had = rig.emulator.storage.channel(PIPE, rig.channel)
+    assert had.errors > 2
+    rig.close()
+    client = rig.sink._client(PIPE)
+    client.drop_channel(rig.channel)
+    if is_restored:  # as `thirdrail snowflake channels restore` does
+        client.open_channel(rig.channel, had.token)[0].close(wait_for_flush=False)
+    rig.sink = rig.new_sink(earlier=None if is_restored else 20)  # or files have filled the table since
+    writer = rig.open()
+    writer.submit(rows(Span(20, 26)), Span(20, 26))
+    settle(writer, 26)
+    assert 0 < rig.emulator.storage.channel(PIPE, rig.channel).errors < had.errors
+    told = [place.count for rejection in rig.rejections for place in rejection.places]
+    assert sum(told) == sum(ordinal == 3 for _, ordinal in pairs(0, 26))
+
+
 def test_a_channel_that_says_success_and_does_not_move_is_said_and_goes_on_by_itself(
     tmp_path: Path, emulator: EmulatorServer
 ) -> None:

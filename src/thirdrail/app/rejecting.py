@@ -12,10 +12,10 @@ from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.errors import NoInput
 from thirdrail.model.records import Position, Refused, Rejection, ReplayOrder, Settled
 from thirdrail.model.tables import BY_NAME, Table
+from thirdrail.model.tokens import Token, in_order, parsed, token_of
 from thirdrail.observe.clock import SystemClock
 from thirdrail.pipeline.orders import records_of, where
 from thirdrail.pipeline.refusals import quarantine_id
-from thirdrail.sinks.snowflake.tokens import Token, in_order, parsed, token_of
 
 
 class OpenRejection(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +54,18 @@ def tell(log: Spool, rejection: Rejection) -> None:
 def told_of(log: Spool, table: str, channel: str, since: Position) -> int:
     """Give how many refused rows of a table's channel the log was told of, by its records from a position on."""
     return max((each.counted for each in _told(log, table, since) if each.channel == channel), default=0)
+
+
+def is_settled(log: Spool, table: str, file: str, since: Position) -> bool:
+    """Whether a person has settled that a table's staged file was refused, by the log's records from a position on."""
+    ids: set[str] = set()
+    for offset, record, _ in log.orders(since):
+        if isinstance(record, Rejection) and record.table == table:
+            numbers = (number for number, place in enumerate(record.places) if place.file == file)
+            ids.update(quarantine_id(log.log_id, offset, table, None, number) for number in numbers)
+        elif isinstance(record, ReplayOrder) and any(each.quarantine_id in ids for each in record.settled):
+            return True
+    return False
 
 
 def _told(log: Spool, table: str, since: Position) -> list[Rejection]:
@@ -116,10 +128,7 @@ def sent_again(log: Spool, chosen: Iterable[OpenRejection], payloads: str | None
     """
     rows = [] if payloads is None else parsed_payloads(payloads)
     desk = _Desk(log, rows)
-    return [
-        Settled(quarantine_id=each.quarantine_id, sink=each.sink, feed_id=each.feed_id, spans=tuple(desk.spans(each)))
-        for each in chosen
-    ]
+    return [desk.settled(each) for each in chosen]
 
 
 class _Desk:
@@ -134,8 +143,8 @@ class _Desk:
             if each.place is not None and each.place.first == each.place.last:
                 self._alone.setdefault(each.table, []).append(_token(each.place.first, log, each.table))
 
-    def spans(self, each: OpenRejection) -> list[tuple[str, str]]:
-        """Give the first and last places of what is to be sent again."""
+    def settled(self, each: OpenRejection) -> Settled:
+        """Give what an order says of it: the first and last places of what is to be sent again."""
         place, name = each.place, each.quarantine_id
         if place is None:
             raise NoInput(
@@ -157,12 +166,14 @@ class _Desk:
                 hint=f"--refused FILE: of these {place.count:,} rows alone, what {each.table}'s error table keeps, one "
                 "JSON object a line (docs/snowflake.md)",
             )
-        return spans
+        # Rows that we did not even send are settled for themselves.
+        but = tuple(
+            token.text(self._log.log_id) for token in self._alone.get(each.table, ()) if first <= token <= last != first
+        )
+        return Settled(quarantine_id=name, sink=each.sink, feed_id=each.feed_id, spans=tuple(spans), but=but)
 
     def _known(self, table: str, place: Refused, first: Token, last: Token) -> list[tuple[str, str]]:
-        # Rows that we did not even send are settled for themselves; where some lie, each row must be named.
-        is_whole = place.count == place.rows and not any(first <= each <= last for each in self._alone.get(table, ()))
-        if first == last or is_whole:
+        if first == last or place.count == place.rows:
             found = [(place.first, place.last)]
         else:
             tokens = {token for row in self._rows for token in self._places_of(table, row) if first <= token <= last}

@@ -14,11 +14,12 @@ from thirdrail.sinks.iceberg.sink import IcebergSink
 from thirdrail.sinks.snowflake.notes import ChannelNotes
 
 
-def skip_ahead(path: Path, config: Config) -> tuple[int, dict[str, tuple[int, int]]]:
+def skip_ahead(path: Path, config: Config) -> tuple[int, dict[str, list[Span]]]:
     """Let the log go on a million offsets above everything; give the next offset and the gaps accepted.
 
-    A table whose position the log can no longer serve is moved to the log's first offset; the captures between
-    are lost to it, and are named in the result: table → (from, to). A log that no table knows is taken on.
+    A table whose position the log can no longer serve is moved to the log's first offset, and one that comes to a file
+    that was taken away goes on in the next; the captures between are lost to it, and are named in the result, by table.
+    A log that no table knows is taken on.
     Snowflake is not asked, it may be away: its tables go on there when they are opened next, and the result has no
     gaps of theirs.
     """
@@ -36,14 +37,19 @@ def skip_ahead(path: Path, config: Config) -> tuple[int, dict[str, tuple[int, in
         sink = IcebergSink(open_catalog(folder.path, create=True), clock)
         writers = {table: sink.open(table, log.log_id, PARTITION) for table in TABLES}
         positions = {table: writer.position or 0 for table, writer in writers.items()}
+        holes = log.holes()
         ahead = log.skip(max(positions.values()))
-        gaps = {}
+        gaps: dict[str, list[Span]] = {}
         if all(writer.position is None for writer in writers.values()):
             for table, writer in writers.items():
                 writer.commit(table.arrow_schema.empty_table(), Span(first, first))
         for table, writer in writers.items():
+            lost = [Span(max(positions[table], hole.start), hole.end) for hole in holes if positions[table] < hole.end]
             if writer.position is not None and writer.position < first:
-                gaps[table.name] = (writer.position, first)
+                lost.insert(0, Span(writer.position, first))
+            if lost:
+                gaps[table.name] = lost
+            if writer.position is not None and writer.position < first:
                 writer.commit(table.arrow_schema.empty_table(), Span(writer.position, first))
                 writer.close()
         return ahead, gaps

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from thirdrail.app.data_folder import DataFolder
+from thirdrail.app.rejecting import rejections_in
 from thirdrail.app.writing import NOTES
 from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.config.settings import Config
@@ -24,7 +25,10 @@ _DAY = dt.timedelta(days=1)
 
 
 class StagedState(msgspec.Struct, kw_only=True):
-    """A table's files of one partition. ``loaded`` is a position of the log; ``lag``: records behind its end."""
+    """A table's files of one partition. ``loaded`` is a position of the log; ``lag``: records behind its end.
+
+    ``unsettled`` is as in :class:`~thirdrail.sinks.snowflake.channel_states.ChannelState`.
+    """
 
     table: str
     partition: str
@@ -35,6 +39,7 @@ class StagedState(msgspec.Struct, kw_only=True):
     waiting_bytes: int = 0
     oldest_s: float | None = None
     refused: int = 0
+    unsettled: list[str] | None = None
     last_error: str = ""
 
 
@@ -58,7 +63,9 @@ def staged_states(data: Path, config: Config, clock: Clock) -> list[StagedState]
     log = Spool.open(folder.spool, clock, writable=False)
     passed = notes.loaded(files_key(FEED_MESSAGES, PARTITION)) or 0
     try:
+        open_ones = rejections_in(log).values()
         for table, state in zip(TABLES, found, strict=True):
+            state.unsettled = [f"{e.quarantine_id}: {e.where}" for e in open_ones if e.table == state.table]
             state.loaded = notes.loaded(files_key(table, PARTITION))
             if state.loaded is not None:
                 state.lag = log.count(PARTITION, max(state.loaded, passed))

@@ -12,7 +12,7 @@ from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError
 
 from thirdrail.app.data_folder import LIVE, DataFolder, check_disk
-from thirdrail.app.rejecting import tell, told_of
+from thirdrail.app.rejecting import is_settled, tell, told_of
 from thirdrail.app.totals import Totals
 from thirdrail.capturelog.spool import PARTITION, Spool
 from thirdrail.config.feeds import known_feeds
@@ -204,13 +204,15 @@ def _into_snowflake(work: Writing) -> Pipeline:
     account, reject = account_of(wanted, os.environ), partial(tell, log)
     notes = work.notes(account.place)
     passed = Arrivals(work.folder.path / ARRIVALS, wanted.ingestion_method, log.log_id, clock).note
-    end = log.end(PARTITION)
+    end, settled = log.end(PARTITION), partial(is_settled, log)
     if wanted.ingestion_method == "snowpipe":
         channels = StreamingSink.of(wanted, account, clock, notes, reject)
-        files = SnowpipeSink.of(wanted, account, clock, notes, reject, earlier=channels.token, log_end=end)
+        files = SnowpipeSink.of(
+            wanted, account, clock, notes, reject, earlier=channels.token, settled=settled, log_end=end
+        )
         limits = Limits(rows=wanted.batch_rows, bytes=config.batch_bytes, seconds=wanted.batch_seconds)
         return Pipeline(log, files, PARTITION, clock, limits=limits, passed=passed)
-    files = SnowpipeSink.of(wanted, account, clock, notes, reject, log_end=end)
+    files = SnowpipeSink.of(wanted, account, clock, notes, reject, settled=settled, log_end=end)
     channels = StreamingSink.of(wanted, account, clock, notes, reject, files.settled, partial(told_of, log))
     limits = Limits(rows=config.batch_rows, bytes=config.batch_bytes, seconds=wanted.flush_seconds)
     return Pipeline(log, channels, PARTITION, clock, limits=limits, passed=passed)

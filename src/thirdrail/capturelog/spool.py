@@ -17,12 +17,13 @@ from thirdrail.capturelog import append_lock, retention
 from thirdrail.capturelog.acknowledged import Acknowledged
 from thirdrail.capturelog.birth import ensure_identity, identity
 from thirdrail.capturelog.filling_in import filled_in
+from thirdrail.capturelog.holes import accept_hole, hole_after, refuse_hole
 from thirdrail.capturelog.opening import remove
 from thirdrail.capturelog.reading_back import within_reach
 from thirdrail.capturelog.segment import NEWBORN, Finished, Row, Segment, columns
-from thirdrail.errors import LogBusy, LogDamaged
+from thirdrail.errors import CapturesGone, LogBusy, LogDamaged
 from thirdrail.model.ports import Clock
-from thirdrail.model.records import Entry, Offset, Poll, Position, Record, Settings
+from thirdrail.model.records import Entry, Offset, Poll, Position, Record, Settings, Span
 
 LEAP = 1_000_000
 """How far a log jumps ahead after damage, so that no offset is ever given twice."""
@@ -165,7 +166,12 @@ class Spool:
         return found
 
     def read(self, partition: str, position: Position, limit: int, max_bytes: int = 64 << 20) -> list[Entry]:
-        """Entries from a position; see the protocol. What lies before damage is given first, then it is raised."""
+        """Entries from a position; see the protocol. What lies before damage is given first, then it is raised.
+
+        Raises:
+            LogDamaged: the offsets that could not be read are named.
+            CapturesGone: a file before others has been taken away.
+        """
         _check(partition)
         found: list[Entry] = []
         size = 0
@@ -175,7 +181,7 @@ class Spool:
                 if found and size > max_bytes:
                     break
                 found.append(entry)
-        except LogDamaged:
+        except (LogDamaged, CapturesGone):
             if not found:
                 raise
         return found
@@ -196,6 +202,8 @@ class Spool:
                 yield segment, rows
                 left -= len(rows)
                 position = rows[-1].offset + 1
+            if bodies and left > 0:
+                refuse_hole(segment)
 
     def read_back(self, partition: str, feed_id: str, origin: str, below: Position, seconds: int) -> Iterator[Entry]:
         """Polls of one feed and origin within reach below an offset; see the protocol."""
@@ -301,12 +309,19 @@ class Spool:
             found.append(SegmentFacts(segment.path, segment.first, last, segment.space(), damage, closed))
         return found
 
+    def holes(self) -> list[Span]:
+        """Give the offsets of files before others that have been taken away."""
+        return [hole for segment in self.segments() if (hole := hole_after(segment)) is not None]
+
     def skip(self, at_least: Position) -> Position:
-        """Go on at the next full million above the log's end and ``at_least``; give the next offset.
+        """Go on at the next full million above the log's end and ``at_least``, and across holes; give the next offset.
 
         Durable when it returns: a new file begins there.
         """
         with self._appending:
+            for segment in self.segments():
+                if hole_after(segment) is not None:
+                    accept_hole(segment)
             self._writing(self._clock.now())
             target = (max(self._next, at_least) // LEAP + 1) * LEAP
             self._roll(self._clock.now(), target)

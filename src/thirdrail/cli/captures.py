@@ -174,7 +174,7 @@ def skip(data: Path, config_path: Path | None) -> int:
     config = load(config_path)
     ahead, gaps = app.skip_ahead(data, config)
     click.echo(f"the log goes on at offset {ahead:,}")
-    for table, (start, end) in gaps.items():
+    for table, (start, end) in ((table, span) for table, spans in gaps.items() for span in spans):
         click.echo(f"{table} goes on at {end:,}: captures {start:,} to {end - 1:,} are lost to it")
     if "snowflake" in config.sinks:
         click.echo("Snowflake's tables go on with what the log holds: what they lack of captures below is lost to them")

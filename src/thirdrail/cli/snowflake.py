@@ -1,6 +1,7 @@
 """``snowflake``: what is to be made there, how it fares, and what is at fault when it does not."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,7 +146,7 @@ def status(data: Path, config_path: Path | None, *, as_json: bool) -> int:
     """Say how every table's channel is: committed token, rows, refused rows, lag behind the log.
 
     1 when a channel is in another state than SUCCESS, or rows were refused and nobody has settled that. With the method
-    `snowpipe`: how its staged files are; 1 when one was refused.
+    `snowpipe`: how its staged files are; 1 when one was refused, or rows were, and nobody has settled that.
     """
     config, clock = load(config_path), SystemClock()
     if config.snowflake.ingestion_method == "snowpipe":
@@ -178,7 +179,8 @@ def _show_files(found: list[StagedState], *, as_json: bool) -> int:
             prose=["last error"],
             spare=("last error", "partition"),
         )
-    return 1 if any(each.refused for each in found) else 0
+        _show_unsettled(found)
+    return 1 if any(each.refused or each.unsettled for each in found) else 0
 
 
 def _show_states(found: list[ChannelState], *, as_json: bool) -> int:
@@ -207,9 +209,13 @@ def _show_states(found: list[ChannelState], *, as_json: bool) -> int:
             prose=["last error"],
             spare=("last error", "partition", "channel"),
         )
-        for text in (text for each in found for text in each.unsettled or ()):
-            click.echo(f"not settled: {text} (thirdrail quarantine replay, or accept)")
+        _show_unsettled(found)
     return 1 if any(_is_at_fault(each) for each in found) else 0
+
+
+def _show_unsettled(found: Iterable[StagedState | ChannelState]) -> None:
+    for text in (text for each in found for text in each.unsettled or ()):
+        click.echo(f"not settled: {text} (thirdrail quarantine replay, or accept)")
 
 
 def _is_at_fault(state: ChannelState) -> bool:

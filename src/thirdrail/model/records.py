@@ -66,13 +66,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, tag="settings"):
 class Settled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a person wants done with one rejection: its rows sent again to the sink that refused them, or given up.
 
-    ``spans`` are the first and the last place (both included) of what is sent again; none: accepted as lost.
+    ``spans`` are the first and the last place (both included) of what is sent again; none: accepted as lost. ``but``
+    are places in them that were refused for themselves, before they were sent.
     """
 
     quarantine_id: str
     sink: str = ""
     feed_id: str = ""
     spans: tuple[tuple[str, str], ...] = ()
+    but: tuple[str, ...] = ()
 
 
 class ReplayOrder(msgspec.Struct, frozen=True, kw_only=True, tag="replay_order"):
@@ -91,14 +93,16 @@ class ReplayOrder(msgspec.Struct, frozen=True, kw_only=True, tag="replay_order")
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
     """Where rows lie that a destination refused: ``count`` of the ``rows`` that were sent from first to last.
 
-    Both ends are places in the order of rows (``sinks/snowflake/tokens.py``). ``rows`` is None where nobody knows it:
-    the process that sent them was killed before it heard of them.
+    Both ends are places in the order of rows (``model/tokens.py``). ``rows`` is None where nobody knows it:
+    the process that sent them was killed before it heard of them. ``file`` names the staged file that they were sent
+    in; of one that was left out whole nobody counts them, and ``count`` and ``rows`` are 0.
     """
 
     first: str
     last: str
     count: int = 1
     rows: int | None = 1
+    file: str = ""
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True, tag="rejection"):

@@ -9,11 +9,11 @@ import pyarrow as pa
 
 from thirdrail.model.records import Entry, Poll, Refused, Rejection, ReplayOrder, Span
 from thirdrail.model.tables import BY_NAME, QUARANTINE, Table
+from thirdrail.model.tokens import Token, in_order, parsed, within
 from thirdrail.pipeline.changes import RESTORED
 from thirdrail.pipeline.refusals import PAYLOAD_LIMIT, Refusal, parse_quarantine_id, quarantine_id, quarantine_rows
 from thirdrail.pipeline.transform import Context, Judged, Rows, judge_rows
 from thirdrail.pipeline.written import to_arrow
-from thirdrail.sinks.snowflake.tokens import Token, in_order, parsed, within
 
 REJECTED = "M039"
 Made = Callable[[str, Span], Iterator[tuple[pa.Table, pa.Array]]]
@@ -107,6 +107,8 @@ def where(place: Refused) -> str:
     """Give a place for a person."""
     if place.first == place.last:
         return place.first
+    if place.file and not place.rows:
+        return f"file {place.file}, all its rows, {place.first} to {place.last}"
     return f"{place.count:,} of {'?' if place.rows is None else f'{place.rows:,}'} rows, {place.first} to {place.last}"
 
 
@@ -144,16 +146,18 @@ def settle(order_offset: int, order: ReplayOrder, context: Context, rows: Rows) 
 def send_again(order_offset: int, order: ReplayOrder, sink: str, log_id: str, made: Made, rows: Rows) -> None:
     """Add the rows that an order brings back to the sink that refused them, as they were, each once."""
     wanted: dict[str, list[tuple[Token, Token]]] = defaultdict(list)
+    but: dict[str, set[Token]] = defaultdict(set)
     for each in order.settled:
         name = parse_quarantine_id(each.quarantine_id)[2] or ""
         if each.sink == sink:
             wanted[name] += [(parsed(first, log_id, name), parsed(last, log_id, name)) for first, last in each.spans]
+            but[name].update(parsed(text, log_id, name) for text in each.but)
     for name, spans in wanted.items():
         table = BY_NAME[name]
         for records in records_of(spans):
             near = [each for each in spans if records.start <= each[0].offset < records.end]
             for part, offsets in made(name, records):
-                chosen = within(in_order(table, part, offsets), near).select(table.names())
+                chosen = within(in_order(table, part, offsets), near, but[name]).select(table.names())
                 arrow = chosen.to_arrow().cast(table.arrow_schema)
                 rows.add(name, arrow, pa.repeat(pa.scalar(order_offset, pa.int64()), len(arrow)))
 

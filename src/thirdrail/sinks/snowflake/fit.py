@@ -7,7 +7,7 @@ import polars as pl
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Refused, Rejection
 from thirdrail.model.tables import Table
-from thirdrail.sinks.snowflake.tokens import token_of
+from thirdrail.model.tokens import token_of
 from thirdrail.sinks.snowflake.types import unfit
 
 Reject = Callable[[Rejection], None]

@@ -20,12 +20,14 @@ class Known(msgspec.Struct):
     """Channels that were made (``pipe/channel``), and of each how many refused rows the log has been told of.
 
     ``files`` is the position up to which a table's (``table/partition``) staged files were loaded, until a channel of
-    its own has gone beyond. ``skipped`` is, by log, where a person let all tables go on: captures below are lost to
-    those that did not have them. ``place`` is the schema that all this is about; empty where an older version wrote it.
+    its own has gone beyond; ``refused`` are files (path → why) above it that Snowflake has not loaded. ``skipped`` is,
+    by log, where a person let all tables go on: captures below are lost to those that did not have them. ``place`` is
+    the schema that all this is about; empty where an older version wrote it.
     """
 
     channels: dict[str, int] = {}
     files: dict[str, Position] = {}
+    refused: dict[str, dict[str, str]] = {}
     skipped: dict[str, Position] = {}
     place: str = ""
 
@@ -85,6 +87,16 @@ class ChannelNotes:
     def forget_loaded(self, table: str) -> None:
         """Its channel has gone beyond."""
         if self._known.files.pop(table, None) is not None:
+            self._write()
+
+    def refused(self, table: str) -> dict[str, str]:
+        """Give the staged files of a table that were refused, and why."""
+        return self._known.refused.get(table, {})
+
+    def note_refused(self, table: str, files: dict[str, str]) -> None:
+        """Remember which staged files of a table were refused, durably."""
+        if self.refused(table) != files:
+            self._known.refused[table] = files
             self._write()
 
     def skipped(self, log_id: str) -> Position:

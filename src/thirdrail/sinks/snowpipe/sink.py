@@ -8,10 +8,10 @@ from thirdrail.errors import HandOverPending
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position
 from thirdrail.model.tables import FEED_MESSAGES, Table
+from thirdrail.model.tokens import Token
 from thirdrail.sinks.snowflake.account import Account
 from thirdrail.sinks.snowflake.fit import Reject
 from thirdrail.sinks.snowflake.notes import ChannelNotes, files_key
-from thirdrail.sinks.snowflake.tokens import Token
 from thirdrail.sinks.snowpipe.clients import Clients
 from thirdrail.sinks.snowpipe.ports import Loading, Stage
 from thirdrail.sinks.snowpipe.writer import Books, FilesWriter, Limits
@@ -19,7 +19,8 @@ from thirdrail.sinks.snowpipe.writer import Books, FilesWriter, Limits
 Place = Callable[[Table], tuple[Stage, Loading]]
 Earlier = Callable[[Table, str, str], Token | None]
 """How far a table (of a log and partition) is by channels, once all that they were sent is settled."""
-
+Settled = Callable[[str, str, Position], bool]
+"""Whether a person has settled that a table's file was refused, by what the log holds from a position on."""
 
 _LAST_S = 0.5
 
@@ -30,7 +31,7 @@ class SnowpipeSink:
     deferred: ClassVar[bool] = True
     name = "snowflake"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that it stands between
         self,
         place: Place,
         config: SnowflakeConfig,
@@ -39,11 +40,13 @@ class SnowpipeSink:
         reject: Reject,
         *,
         earlier: Earlier = lambda *_: None,
+        settled: Settled = lambda *_: False,
         log_end: Position | None = None,
         close: Callable[[], None] = lambda: None,
     ) -> None:
         """``log_end`` is where the log ended when we began: nothing beyond it can be staged already."""
         self._place, self._config, self._clock, self._notes, self._reject = place, config, clock, notes, reject
+        self._is_settled = settled
         self._earlier, self._log_end, self._close = earlier, log_end, close
         self._taken_over: set[str] = set()
         """Tables that we have opened: what is staged there since may well lie beyond where the log ended."""
@@ -58,11 +61,22 @@ class SnowpipeSink:
         reject: Reject,
         *,
         earlier: Earlier = lambda *_: None,
+        settled: Settled = lambda *_: False,
         log_end: Position | None = None,
     ) -> "SnowpipeSink":
         """Give the sink of an account; nothing is asked of it yet."""
         clients = Clients(config, account)
-        return cls(clients.of, config, clock, notes, reject, earlier=earlier, log_end=log_end, close=clients.close)
+        return cls(
+            clients.of,
+            config,
+            clock,
+            notes,
+            reject,
+            earlier=earlier,
+            settled=settled,
+            log_end=log_end,
+            close=clients.close,
+        )
 
     def open(self, table: Table, log_id: str, partition: str) -> FilesWriter:
         """Give the writer of a table, which takes over what is staged.
@@ -104,6 +118,9 @@ class SnowpipeSink:
                 self._notes.loaded(key),
                 lambda position: self._notes.note_loaded(key, position),
                 self._reject,
+                self._notes.refused(key),
+                lambda files: self._notes.note_refused(key, files),
+                lambda file, since: self._is_settled(table.name, file, since),
                 token,
                 None if key in self._taken_over else self._log_end,
                 self._notes.skipped(log_id),

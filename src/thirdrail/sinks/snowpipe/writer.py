@@ -17,14 +17,15 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from thirdrail.errors import ChannelStuck, LogBehindDestination, PositionUnknown, StagedFileRefused
+from thirdrail.errors import ChannelStuck, LogBehindDestination, PositionUnknown
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position, Span
 from thirdrail.model.tables import Table
+from thirdrail.model.tokens import Token, after, in_order
 from thirdrail.sinks.snowflake.fit import Reject, fit
-from thirdrail.sinks.snowflake.tokens import Token, after, in_order
 from thirdrail.sinks.snowpipe.names import StagedName, parsed
 from thirdrail.sinks.snowpipe.ports import Loading, Outcome, Stage, Staged
+from thirdrail.sinks.snowpipe.refused import refusal, rejection
 from thirdrail.sinks.spans import refuse_gap
 
 ASK_S = 2.0
@@ -54,7 +55,13 @@ class Books(NamedTuple):
     note: Callable[[Position], None]
     """Remember how far it is, durably."""
     reject: Reject
-    """Tell the log of rows that Snowflake would refuse."""
+    """Tell the log of rows that Snowflake would refuse, and of files that it did."""
+    refused: Mapping[str, str]
+    """Files that it was told of and that we have not passed: path → why they were refused."""
+    note_refused: Callable[[dict[str, str]], None]
+    """Remember them, durably."""
+    is_settled: Callable[[str, Position], bool]
+    """Whether a person has settled that a file was refused, by what the log holds from a position on."""
     token: Token | None = None
     """How far the table is by channels."""
     log_end: Position | None = None
@@ -90,7 +97,7 @@ class FilesWriter:
         """Take over what is staged for a table ``of`` a log and partition.
 
         Raises:
-            StagedFileRefused: Snowflake has not loaded a file, or not all of it.
+            StagedFileRefused: Snowflake has not loaded a file, or not all of it, and nobody has settled that.
             PositionUnknown: a staged file is another log's, or so old that nobody knows whether it was loaded.
             LogBehindDestination: a staged file holds rows of records that the log does not have.
         """
@@ -100,6 +107,8 @@ class FilesWriter:
         self._files: deque[_File] = deque()
         self._loaded_files: list[StagedName] = []
         self._fates: dict[str, Outcome] = {}
+        self._refused = {name: why for path, why in books.refused.items() if (name := parsed(path)) is not None}
+        self._passed: set[StagedName] = set()
         self._gathered: list[pl.DataFrame] = []
         self._gathered_from = self._gathered_rows = self._gathered_bytes = 0
         self._since = 0.0
@@ -126,12 +135,16 @@ class FilesWriter:
             # A day at least: of a file that was refused and taken away since, the name must not be used again.
             day_ago = self._now() - dt.timedelta(days=1)
             self._fates = dict(self._pipe.history(min([each.modified for each in staged.values()] + [day_ago])))
-        loaded = {name for name in staged if (fate := self._fates.get(name.path)) is not None and fate.is_loaded}
         floor = 0 if self._known is None else self._known.offset
+        self._passed = self._settled(staged, floor)
+        loaded = {name for name in staged if (fate := self._fates.get(name.path)) is not None and fate.is_loaded}
+        loaded |= self._passed
         adopted: list[StagedName] = []
-        for name, file in sorted(staged.items()):
+        for name in sorted(loaded.union(staged)):
             if name.end <= floor:
                 self._loaded_files.append(name)
+            elif name in self._passed and not self._files:
+                self._pass_over(name)
             elif name not in loaded and (name.start < floor or any(_overlap(name, other) for other in loaded)):
                 self._stage.remove(name.path)  # of a cut that was given up before it was submitted
             elif name in loaded and not self._files:
@@ -139,12 +152,51 @@ class FilesWriter:
                 self._known = self._resume = max(self._known or Token(0), Token(name.end))
             else:
                 if name not in loaded:
-                    self._refuse_unloadable(name, file, adopted)
+                    self._refuse_unloadable(name, staged[name], adopted)
                     adopted.append(name)
-                self._files.append(_File(name, file.size, self._clock.monotonic()))
+                size = staged[name].size if name in staged else 0
+                self._files.append(_File(name, size, self._clock.monotonic()))
                 self._resume = Token(name.end)
         if adopted:
             self._pipe.submit([(name.path, staged[name].size) for name in adopted])
+
+    def _settled(self, staged: Mapping[StagedName, Staged], floor: Position) -> set[StagedName]:
+        """Tell the log of all files that were refused; give those that a person has settled.
+
+        What is remembered decides, not the stage: rows of a file that was taken away must not be staged a second time,
+        since an order brings them.
+
+        Raises:
+            StagedFileRefused: naming the first that nobody has settled.
+        """
+        for name in sorted(staged):
+            fate = self._fates.get(name.path)
+            if name.end > floor and fate is not None and fate.is_refused and name not in self._refused:
+                self._tell(name, fate)
+        found = {name for name in self._refused if name.end > floor and self._books.is_settled(name.path, name.start)}
+        for name in sorted(self._refused):
+            if name.end > floor and name not in found:
+                raise refusal(self._table.name, name, self._refused[name])
+        return found
+
+    def _tell(self, name: StagedName, fate: Outcome) -> None:
+        """Tell the log of a file that was refused, and remember that it knows."""
+        told = rejection(self._table.name, name, fate, self._books.token, self._clock.now())
+        self._books.reject(told)
+        self._refused[name] = told.reason
+        self._note_refused()
+
+    def _note_refused(self) -> None:
+        self._books.note_refused({name.path: why for name, why in self._refused.items()})
+
+    def _pass_over(self, name: StagedName) -> None:
+        """Go on above a file that was refused: an order brings its rows, or a person has given them up."""
+        self._books.note(name.end)
+        self._known = max(self._known or Token(0), Token(name.end))
+        self._resume = max(self._resume or Token(0), self._known)
+        self._stage.remove(name.path)
+        del self._refused[name]
+        self._note_refused()
 
     def _ours(self, staged: Sequence[Staged]) -> dict[StagedName, Staged]:
         found: dict[StagedName, Staged] = {}
@@ -173,24 +225,13 @@ class FilesWriter:
                 f"the capture log ends at {self._books.log_end}: it was lost or restored from an older copy",
                 hint="keep the tables and start the log above them: thirdrail captures skip",
             )
-        fate = self._fates.get(name.path)
-        if fate is not None and fate.is_refused:
-            raise self._refused(name, fate)
-        if fate is None and self._now() - file.modified > REMEMBERED:
+        if name.path not in self._fates and self._now() - file.modified > REMEMBERED:
             raise PositionUnknown(
                 f"{self._table.name}: file {name.path} has been on the stage since {file.modified:%Y-%m-%d}, and "
                 "Snowflake no longer knows whether it has loaded it",
                 hint=f"see whether {self._table.name} has rows of captures {name.start} to {name.end - 1}: if not, "
                 "remove the file from the stage; if so, start above it, too (thirdrail captures skip)",
             )
-
-    def _refused(self, name: StagedName, fate: Outcome) -> StagedFileRefused:
-        return StagedFileRefused(
-            f"{self._table.name}: Snowflake says {fate.status} of file {name.path} (captures {name.start} to "
-            f"{name.end - 1}), with {fate.errors:,} errors; the first: {fate.error or 'not told'}",
-            hint="the file is kept on the stage; mend the table or pipe (thirdrail snowflake ddl --diff), then REMOVE "
-            "it from the stage: its rows are staged again",
-        )
 
     def _now(self) -> dt.datetime:
         return dt.datetime.fromtimestamp(self._clock.now() / 1e6, dt.UTC)
@@ -292,19 +333,33 @@ class FilesWriter:
     def _hear(self, fates: Mapping[str, Outcome]) -> None:
         self._fates |= {path: fate for path, fate in fates.items() if fate.is_loaded or fate.is_refused}
         before = len(self._files)
-        while self._files and (fate := self._fates.get(self._files[0].name.path)) is not None:
-            name = self._files[0].name
-            if fate.is_refused:
-                raise self._refused(name, fate)
-            self._books.note(name.end)
-            self._known = Token(name.end)
-            self._loaded_files.append(name)
+        while self._files and self._is_done(self._files[0].name):
             self._files.popleft()
         if len(self._files) != before:
             self._tidy()
             alive = {each.name.path for each in self._files} | {each.path for each in self._loaded_files}
             self._fates = {path: fate for path, fate in self._fates.items() if path in alive or fate.is_refused}
         self._watch()
+
+    def _is_done(self, name: StagedName) -> bool:
+        """Whether the oldest file is behind us, which is noted.
+
+        Raises:
+            StagedFileRefused: it is refused.
+        """
+        if name in self._passed:
+            self._pass_over(name)
+            return True
+        fate = self._fates.get(name.path)
+        if fate is None:
+            return False
+        if fate.is_refused:
+            self._tell(name, fate)
+            raise refusal(self._table.name, name, self._refused[name])
+        self._books.note(name.end)
+        self._known = Token(name.end)
+        self._loaded_files.append(name)
+        return True
 
     def _tidy(self) -> None:
         """Remove loaded files, all but the newest: that one shows how far the table is to who has lost all else."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
-from thirdrail.sinks.snowflake.tokens import ORDER
+from thirdrail.model.tokens import ORDER
 
 CHUNK_BYTES = 1 << 20
 CHUNK_ROWS = 10_000

@@ -10,9 +10,9 @@ from thirdrail.errors import ChannelInvalid, ChannelOwnedElsewhere, PositionUnkn
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position, Rejection
 from thirdrail.model.tables import Table
+from thirdrail.model.tokens import Token, parsed
 from thirdrail.sinks.snowflake.account import Account, channel_name, pipe_name
 from thirdrail.sinks.snowflake.notes import ChannelNotes, files_key
-from thirdrail.sinks.snowflake.tokens import Token, parsed
 from thirdrail.sinks.snowpipe_streaming.client import connected, properties, translated
 from thirdrail.sinks.snowpipe_streaming.writer import Channels, Held, StreamingWriter
 

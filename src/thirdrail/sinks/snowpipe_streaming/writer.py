@@ -12,8 +12,8 @@ from thirdrail.errors import ChannelInvalid, ChannelStuck, PositionUnknown, Sink
 from thirdrail.model.ports import Clock
 from thirdrail.model.records import Position, Refused, Rejection, Span
 from thirdrail.model.tables import Table
+from thirdrail.model.tokens import Token, after, in_order, parsed, token_of
 from thirdrail.sinks.snowflake.fit import fit
-from thirdrail.sinks.snowflake.tokens import Token, after, in_order, parsed, token_of
 from thirdrail.sinks.snowpipe_streaming.client import answered, translated
 from thirdrail.sinks.snowpipe_streaming.lines import Chunk, chunks
 from thirdrail.sinks.spans import refuse_gap
@@ -111,7 +111,7 @@ class StreamingWriter:
             held[1] if self._committed is not None and held[1].rows_error_count > channels.rejected() else None
         )
         if self._committed is not None:
-            channels.note(channels.rejected())
+            self._note(held[1])
 
     def _token(self, status: "ChannelStatus") -> Token | None:
         text = status.latest_committed_offset_token
@@ -139,11 +139,15 @@ class StreamingWriter:
         """Make the channel, with a token from its first moment on: one without is one that has lost it."""
         first = Token(position)
         self.close()
-        self._channel, _ = self._channels.open(first.text(self._log_id))
-        self._channels.note(self._channels.rejected())
+        self._channel, status = self._channels.open(first.text(self._log_id))
+        self._note(status)
         self._committed = self._resume = first
         self._position = position
         self._channels.moved()
+
+    def _note(self, status: "ChannelStatus") -> None:
+        """Remember an opened channel; one that was made anew (a pipe was replaced) counts refused rows from 0 again."""
+        self._channels.note(min(self._channels.rejected(), status.rows_error_count))
 
     def _send(self, rows: pa.Table, offsets: pa.Array | None, span: Span) -> Token | None:
         frame = in_order(self._table, rows, offsets)
@@ -254,7 +258,9 @@ class StreamingWriter:
         They lie at or above where the first span begins: what is below was durable, and told of, when the position
         came to be. A process may have been killed between telling the log and noting that it did.
         """
-        self._channels.note(max(self._channels.rejected(), self._channels.told(start)))
+        told = self._channels.told(start)
+        if told <= status.rows_error_count:  # more is of a channel before this one
+            self._channels.note(max(self._channels.rejected(), told))
         if status.rows_error_count > self._channels.rejected():
             self._tell(status, Token(start), self._bound(status), None, "")
         self._untold = None

@@ -1,4 +1,4 @@
-"""Offset tokens: how far a channel is, in a text that sorts as the rows are sent.
+"""Offset tokens: a place in the order in which rows are sent, and its text, by which a channel says how far it is.
 
 ``<log>/<offset>`` says that all records below are in; ``<log>/<offset>+<ordinal>.<place>.<kind>`` that of the record
 at ``offset`` all rows up to that one are in, and ``…@<capture>`` names the capture of a row that a later record (a
@@ -7,7 +7,7 @@ requests need not be repeatable: not after a crash, not by another version.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import polars as pl
@@ -36,6 +36,11 @@ class Token(NamedTuple):
     def is_complete(self) -> bool:
         """Whether it lies between two records."""
         return self.capture == _COMPLETE
+
+    @property
+    def next(self) -> "Token":
+        """The place right after it: ``_`` is the first letter that a kind may go on with."""
+        return self if self.is_complete else self._replace(kind=f"{self.kind}_")
 
     def text(self, log_id: str) -> str:
         """Give it as a channel keeps it."""
@@ -95,14 +100,18 @@ def after(frame: pl.DataFrame, token: Token) -> pl.DataFrame:
     return frame.filter(_beyond(token))
 
 
-def within(frame: pl.DataFrame, spans: Sequence[tuple[Token, Token]]) -> pl.DataFrame:
-    """Give the rows of :func:`in_order` that lie in one of the spans, both ends included, each once."""
+def within(frame: pl.DataFrame, spans: Sequence[tuple[Token, Token]], but: Collection[Token] = ()) -> pl.DataFrame:
+    """Give the rows of :func:`in_order` that lie in one of the spans, both ends included, each once.
+
+    Rows of ``but`` are given only where they are a span of their own.
+    """
     kinds = {name: frame.schema[name] for name in ORDER}
     alone = pl.DataFrame([first for first, last in spans if first == last], schema=kinds, orient="row")
     chosen = [frame.join(alone, on=ORDER, how="semi")]
+    rest = frame.join(pl.DataFrame(list(but), schema=kinds, orient="row"), on=ORDER, how="anti")
     for first, last in spans:
         if first != last:
-            chosen.append(frame.filter(_beyond(first, or_at=True) & ~_beyond(last)))
+            chosen.append(rest.filter(_beyond(first, or_at=True) & ~_beyond(last)))
     return pl.concat(chosen).unique(ORDER).sort(ORDER)
 
 
