@@ -1,6 +1,7 @@
 """``report`` tells of Snowflake, too: how old rows were when they were durable there, over restarts and delays."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from thirdrail.config import Config, SpoolConfig, load
 from thirdrail.emulator.server import EmulatorServer
 from thirdrail.model.records import Poll
 from thirdrail.observe.clock import SystemClock
-from thirdrail.query.report import Figure
+from thirdrail.query.report import MINUTE_US, Figure
 from thirdrail.sinks.snowflake.arrivals import FOLDER
 from thirdrail.sinks.snowpipe import writer
 
@@ -28,15 +29,20 @@ STREAMED, BOTH = "snowflake (snowpipe_streaming)", "snowflake (snowpipe, snowpip
 
 
 class Earlier(SystemClock):
-    """Five minutes ago, so that the minutes carried are over when they are reported."""
+    """Minutes ago, so that those carried are over when they are reported."""
+
+    def __init__(self, minutes: int) -> None:
+        self.minutes = minutes
 
     def now(self) -> int:
-        return super().now() - 300_000_000
+        return super().now() - self.minutes * MINUTE_US
 
 
-def carried(data: Path, config: Config, feeds: tuple[str, ...] = FEEDS, *, until_settled: bool = True) -> float:
+def carried(
+    data: Path, config: Config, feeds: tuple[str, ...] = FEEDS, *, until_settled: bool = True, minutes: int = 5
+) -> float:
     """Live once: poll, carry until all of it is durable (or one step), and end; give how long that took."""
-    clock = Earlier()
+    clock = Earlier(minutes)
     with app.writing(data, config, clock) as work:
         work.note_settings()
         work.drain(app.Totals())  # channels are open
@@ -125,3 +131,34 @@ def test_a_folder_that_never_reached_snowflake_says_unknown_and_missed(
     assert found["body to row, half", STREAMED].met is None
     assert found["availability", STREAMED].met is False
     assert emulator.faults.happened == {}
+
+
+@pytest.mark.parametrize("stands_still", [False, True])
+def test_what_a_version_that_wrote_nothing_down_brought_is_told_apart_and_hides_nothing_since(
+    tmp_path: Path, config: Config, config_file: Path, emulator: EmulatorServer, stands_still: bool
+) -> None:
+    data = tmp_path / "data"
+    carried(data, config, minutes=9)
+    shutil.rmtree(data / FOLDER)
+    emulator.faults.is_frozen = stands_still
+    clock = Earlier(6)
+    with app.writing(data, config, clock) as work:
+        work.note_settings()
+        for clock.minutes in (6, 3):
+            polls = [Poll(feed_id=feed, fetched_at=clock.now()) for feed in FEEDS]
+            work.append([(poll, body(0, poll.feed_id, clock.now() // 1_000_000)) for poll in polls])
+            if stands_still:
+                for pipeline in work.pipelines:
+                    pipeline.step()
+            else:
+                work.drain(app.Totals())
+    availability = figures(data, config)["availability", STREAMED]
+    # Three minutes until the version that writes, and its first, before which it began.
+    assert availability.not_recorded in {3 * len(FEEDS), 4 * len(FEEDS)}
+    assert availability.value is not None
+    assert availability.met is False  # the minutes between
+    assert (availability.value > 0) is not stands_still
+    place = ["--data", str(data), "--config", str(config_file)]
+    shown = CliRunner().invoke(commands, ["report", *place], standalone_mode=False)
+    apart = f"{STREAMED}: {availability.not_recorded} pairs of feed and minute are neither kept nor missed"
+    assert apart in shown.output

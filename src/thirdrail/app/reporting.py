@@ -29,7 +29,7 @@ from thirdrail.query.report import (
 from thirdrail.sinks.iceberg.chronicle import snapshots_of
 from thirdrail.sinks.iceberg.reader import PinnedTable
 from thirdrail.sinks.snowflake.arrivals import FOLDER as ARRIVALS
-from thirdrail.sinks.snowflake.arrivals import Arrival, arrivals
+from thirdrail.sinks.snowflake.arrivals import Arrival, arrivals, recorded_from
 
 LATEST_US = MINUTE_US
 """The newest minute is left out: its rows may still come in time."""
@@ -94,16 +94,21 @@ def _elsewhere(folder: DataFolder, config: Config, clock: Clock, since: int) -> 
     if not used:
         return {}
     within_s = STREAMED_WITHIN_S if used == {"snowpipe_streaming"} else WITHIN_S
-    return {Place(f"{SNOWFLAKE} ({', '.join(sorted(used))})", within_s): _risen(known)}
+    began = recorded_from(folder.path / ARRIVALS) or 0
+    return {Place(f"{SNOWFLAKE} ({', '.join(sorted(used))})", within_s, began): _risen(known)}
 
 
 def _risen(known: list[Arrival]) -> pl.DataFrame:
-    """Give arrivals as commits: from where the one before ended; what a restart tells again came before."""
+    """Give arrivals as commits: from where the one before ended; what a restart tells again came before.
+
+    How long the rows below the first one have been there is not known.
+    """
     columns = {"committed_at": pl.Int64, "method": pl.String, "capture_log": pl.String, "end_offset": pl.Int64}
     found = pl.DataFrame([msgspec.structs.astuple(each) for each in known], schema=columns, orient="row")
     before = pl.col("end_offset").cum_max().shift(1).over("capture_log")
     return (
-        found.with_columns(pl.col("committed_at").cast(pl.Datetime("us", "UTC")), start_offset=before)
+        found.filter(pl.col("end_offset") > 0)
+        .with_columns(pl.col("committed_at").cast(pl.Datetime("us", "UTC")), start_offset=before)
         .filter(pl.col("start_offset").is_null() | (pl.col("end_offset") > pl.col("start_offset")))
         .select(COMMIT_COLUMNS)
     )

@@ -60,6 +60,12 @@ def _print(found: PromiseReport) -> None:
     click.echo("")
     for name, definition in {each.name: each.definition for each in found.figures}.items():
         click.echo(f"{name}: {definition}")
+    for each in found.figures:
+        if each.not_recorded:
+            click.echo(
+                f"\n{each.sink}: {count(each.not_recorded)} pairs of feed and minute are neither kept nor missed: they "
+                f"were before its commits were written down"
+            )
     click.echo("\nminutes by feed (iceberg)")
     heads = ("minutes", "published", "in time", "late", "quiet", "unanswered", "not run")
     rows = [
