@@ -9,7 +9,17 @@ import pytest
 
 from tests.query.lake import arrow
 from thirdrail.model.tables import COMMITS, FEED_MESSAGES
-from thirdrail.query.report import COLUMNS, COMMIT_COLUMNS, MINUTE_US, Figure, Place, PromiseReport, Window, reported
+from thirdrail.query.report import (
+    COLUMNS,
+    COMMIT_COLUMNS,
+    ICEBERG,
+    MINUTE_US,
+    Figure,
+    Place,
+    PromiseReport,
+    Window,
+    reported,
+)
 
 START = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 START_US = int(START.timestamp()) * 1_000_000
@@ -44,7 +54,7 @@ def report(
     made = pa.Table.from_pylist([{**blank, **row} for row in commits], schema=COMMITS.arrow_schema)
     window = Window(START_US, START_US + MINUTES * MINUTE_US, intervals or {"a": 30.0}, given.get("severities", {}))
     elsewhere = {place: told(found) for place, found in given.get("elsewhere", {}).items()}
-    return reported(messages, pl.DataFrame(made).select(COMMIT_COLUMNS), window, elsewhere)
+    return reported(messages, {ICEBERG: pl.DataFrame(made).select(COMMIT_COLUMNS), **elsewhere}, window)
 
 
 def told(commits: list[Row]) -> pl.DataFrame:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from tests.fakes.clock import FakeClock
 from thirdrail import app
 from thirdrail.app.reporting import report
 from thirdrail.city.messages import body
@@ -19,7 +20,7 @@ from thirdrail.emulator.server import EmulatorServer
 from thirdrail.model.records import Poll
 from thirdrail.observe.clock import SystemClock
 from thirdrail.query.report import MINUTE_US, Figure
-from thirdrail.sinks.snowflake.arrivals import FOLDER
+from thirdrail.sinks.snowflake.arrivals import FOLDER, recorded_from
 from thirdrail.sinks.snowpipe import writer
 
 FEEDS, LATER, LATEST = ("subway_ace", "subway_bdfm"), "subway_l", "subway_g"
@@ -152,13 +153,50 @@ def test_what_a_version_that_wrote_nothing_down_brought_is_told_apart_and_hides_
                     pipeline.step()
             else:
                 work.drain(app.Totals())
-    availability = figures(data, config)["availability", STREAMED]
-    # Three minutes until the version that writes, and its first, before which it began.
-    assert availability.not_recorded in {3 * len(FEEDS), 4 * len(FEEDS)}
-    assert availability.value is not None
-    assert availability.met is False  # the minutes between
-    assert (availability.value > 0) is not stands_still
+    found = report(app.DataFolder.existing(data), config, SystemClock(), 0)
+    (availability,) = (each for each in found.figures if (each.name, each.sink) == ("availability", STREAMED))
+    began = recorded_from(data / FOLDER) or 0
+    assert availability.not_recorded == -((found.since - began) // MINUTE_US) * len(FEEDS) > 0
+    assert availability.met is False  # of the minutes between
+    assert not stands_still or availability.value == 0
     place = ["--data", str(data), "--config", str(config_file)]
     shown = CliRunner().invoke(commands, ["report", *place], standalone_mode=False)
     apart = f"{STREAMED}: {availability.not_recorded} pairs of feed and minute are neither kept nor missed"
     assert apart in shown.output
+
+
+def test_with_snowflake_alone_the_log_says_what_there_was_to_bring(
+    tmp_path: Path, config: Config, config_file: Path, emulator: EmulatorServer
+) -> None:
+    both, alone = tmp_path / "both", tmp_path / "alone"
+    only = msgspec.structs.replace(config, sinks=("snowflake",))
+    moment = Earlier(5).now()
+    polls = [(Poll(feed_id=feed, fetched_at=moment), body(0, feed, moment // 1_000_000)) for feed in FEEDS]
+    found = {}
+    for data, configured in ((both, msgspec.structs.replace(config, sinks=("iceberg",))), (alone, only)):
+        with app.writing(data, configured, Earlier(5)) as work:
+            work.note_settings()
+            work.drain(app.Totals())
+            work.append(list(polls))
+            work.drain(app.Totals())
+        found[data] = report(app.DataFolder.existing(data), configured, SystemClock(), 0)
+    assert {(each.name, each.sink) for each in found[alone].figures} == {
+        *((name, "") for name in ("records a minute", "valid (profile)", "valid (strict)")),
+        *((name, STREAMED) for name in ("body to row, half", "body to row, 99 %", "availability")),
+    }
+    same = [{e.name: e.value for e in each.figures if e.sink == ""} for each in found.values()]
+    assert same[0] == same[1]
+    assert found[alone].records == found[both].records > 1000
+    assert 0 < value(figures(alone, only), "body to row, 99 %") < 60
+    assert {each.feed_id for each in found[alone].feeds} == set(FEEDS)
+    assert all(each.published == 1 for each in found[alone].feeds)
+
+    # Polls of a day ago are not decoded again, and their feeds are missed since.
+    tomorrow = FakeClock(moment + 24 * 60 * MINUTE_US)
+    later = report(app.DataFolder.existing(alone), only, tomorrow, tomorrow.now() - 60 * MINUTE_US)
+    assert (later.messages, later.records) == (0, 0)
+    assert [each.not_run for each in later.feeds] == [59, 59]
+    for command in ([], ["--config", str(config_file)]):  # the folder says so, whatever the configuration knows
+        shown = CliRunner().invoke(commands, ["report", "--data", str(alone), *command], standalone_mode=False)
+        assert f"minutes by feed ({STREAMED})" in shown.output
+        assert "ERROR_TABLE" in shown.output

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import NamedTuple
 
 import polars as pl
@@ -94,6 +93,8 @@ class PromiseReport:
     messages: int
     figures: tuple[Figure, ...]
     feeds: tuple[FeedMinutes, ...]
+    sink: str
+    """Of which feeds and their minutes are told."""
 
     @property
     def all_met(self) -> bool:
@@ -113,18 +114,18 @@ class Window:
 
 def reported(
     messages: pl.DataFrame,
-    commits: pl.DataFrame,
+    commits: Mapping[Place, pl.DataFrame],
     window: Window,
-    elsewhere: Mapping[Place, pl.DataFrame] = MappingProxyType({}),
 ) -> PromiseReport:
-    """Give the report of live polls; ``messages`` has :data:`COLUMNS`, ``commits`` :data:`COMMIT_COLUMNS`.
+    """Give the report of live polls; ``messages`` has :data:`COLUMNS`, the commits of each sink :data:`COMMIT_COLUMNS`.
 
-    So have the commits of each sink beside Iceberg, ``elsewhere``. Feeds and their minutes are told of Iceberg.
+    Feeds and their minutes are told of the first sink.
     """
     live = _counted(messages.filter(pl.col("origin") == "live"))
     within = _within(live, window)
-    arrived = {place: _with_ages(live, found) for place, found in {ICEBERG: commits, **elsewhere}.items()}
-    feeds = _feeds(arrived[ICEBERG], window)
+    arrived = {place: _with_ages(live, found) for place, found in commits.items()}
+    first = next(iter(arrived))
+    feeds = _feeds(arrived[first], window)
     records, invalid = int(within["records"].sum()), int(within["quarantined_count"].sum())
     strict = min(records, invalid + _validator_errors(within, window.severities))
     minutes = (window.until - window.since) // MINUTE_US
@@ -152,7 +153,7 @@ def reported(
             "",
         ),
     )
-    return PromiseReport(window.since, window.until, records, len(within), figures, feeds)
+    return PromiseReport(window.since, window.until, records, len(within), figures, feeds, first.sink)
 
 
 def _within(polls: pl.DataFrame, window: Window) -> pl.DataFrame:
