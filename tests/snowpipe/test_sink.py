@@ -163,6 +163,7 @@ def test_a_file_that_snowflake_does_not_load_stops_the_sink_until_it_is_removed(
         settle(writer, 30)
     assert "log/0/0-30.parquet (captures 0 to 29)" in str(error.value)
     assert "REMOVE" in error.value.hint
+    assert writer.rows_rejected == 1, "what metric and alert look at"
     with pytest.raises(StagedFileRefused):
         rig.open()
     assert rig.found() == []

@@ -295,6 +295,7 @@ class FilesWriter:
         while self._files and (fate := self._fates.get(self._files[0].name.path)) is not None:
             name = self._files[0].name
             if fate.is_refused:
+                self.rows_rejected += max(1, fate.errors)
                 raise self._refused(name, fate)
             self._books.note(name.end)
             self._known = Token(name.end)
