@@ -4,6 +4,8 @@
 #
 #   tests/deploy/engine.sh [WORK]     WORK keeps what was made (a second run is faster); by default it is deleted
 #
+# It upgrades from the image of a commit before, for which git's history must be here.
+#
 # The engine is ended at the end; nothing but Debian packages stays. Its bridge and port mappings live in a network
 # name space, so that this machine's own rules are not touched; that has no way out, so the image is built before.
 set -euo pipefail
@@ -110,16 +112,32 @@ base_image() {
 
 size_of() { docker image inspect --format '{{.Size}}' "$1" | awk '{ printf "%.0f MB", $1 / 1e6 }'; }
 
-build() { # of a clean checkout: what git knows, and nothing else
-    local begin=$SECONDS tree=$work/tree
-    rm -rf "$tree"
-    mkdir "$tree"
-    git ls-files -z | xargs -0 cp --parents -t "$tree"
-    docker build --network host --tag thirdrail:local "$tree" >"$work/build.log" 2>&1 || {
-        tail -n 20 "$work/build.log" >&2
+trees() { # of clean checkouts: what git knows, and nothing else
+    local found program
+    program=(src Dockerfile pyproject.toml requirements-snowflake.txt deploy deploy.sh)
+    rm -rf "$work/today" "$work/before"
+    mkdir "$work/today"
+    git ls-files -z | xargs -0 cp --parents -t "$work/today"
+    chmod -R u=rwX,go=rX "$work/today" # layers are shared by files of the same mode alone
+    # The newest commit on the way to here that has another program, also when what differs is not committed yet.
+    for found in $(git rev-list --first-parent HEAD); do
+        git diff --quiet "$found" -- "${program[@]}" || {
+            mkdir "$work/before"
+            git -c tar.umask=0022 archive "$found" | tar --extract --directory "$work/before"
+            figure "the commit before is $(git log -1 --format='%h of %cI: %s' "$found")"
+            return 0
+        }
+    done
+    figure "NOT RUN: an upgrade from the commit before, and the way back: no history here (git fetch --unshallow)"
+}
+
+build() { # build TREE: its image, thirdrail:TREE; the layers of libraries are shared while the locks are the same
+    local begin=$SECONDS tree=$1
+    docker build --network host --tag "thirdrail:$tree" "$work/$tree" >"$work/build-$tree.log" 2>&1 || {
+        tail -n 20 "$work/build-$tree.log" >&2
         return 1
     }
-    figure "image built in $((SECONDS - begin)) s, $(size_of thirdrail:local), of which base $(size_of python:3.11-slim-bookworm)"
+    figure "image of $tree built in $((SECONDS - begin)) s, $(size_of "thirdrail:$tree"), of which base $(size_of python:3.11-slim-bookworm)"
 }
 
 [[ $(id -u) == 0 ]] || { figure "wants root"; exit 2; }
@@ -127,20 +145,23 @@ build() { # of a clean checkout: what git knows, and nothing else
 trap at_end EXIT
 packages
 compose_plugin
-start_engine -- --iptables=false --ip6tables=false --ip-forward=false --bridge=none || {
+# Builds are done by the engine's children; they are to leave room for what is measured beside them.
+start_engine nice -n 5 -- --iptables=false --ip6tables=false --ip-forward=false --bridge=none || {
     # A machine may not let its root run one; .ci/run says so in its last lines, and a person must know.
     [[ ${THIRDRAIL_ENGINE:-} == optional ]] || exit 1
     figure "NOT RUN: no Docker Engine starts on this machine"
     exit 0
 }
 base_image
-build
+trees
+build today
+[[ ! -d $work/before ]] || build before
 stop_engine
 ip netns add "$space"
 ip netns exec "$space" ip link set lo up
 ip netns exec "$space" sysctl -qw net.ipv4.ip_forward=1
 # Not `ip netns exec`, which mounts /sys anew, without the cgroups that an engine wants.
 start_engine nsenter --net="/run/netns/$space" --
-nsenter --net="/run/netns/$space" .venv/bin/python -m pytest tests/deploy/on_engine.py \
+THIRDRAIL_TREES=$work nsenter --net="/run/netns/$space" .venv/bin/python -m pytest tests/deploy/on_engine.py \
     -q -s --durations=12 --timeout 900 -p no:cacheprovider
 figure "all took $SECONDS s"

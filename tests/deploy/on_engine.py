@@ -9,29 +9,44 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 import urllib.request
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 
+import thirdrail
+
 ROOT = Path(__file__).resolve().parents[2]
+TREES = Path(os.environ["THIRDRAIL_TREES"])
+TODAY, BEFORE = TREES / "today", TREES / "before"
+"""Checkouts whose images, thirdrail:today and thirdrail:before, are built; the second only where git has a history."""
+OLDER = sorted((ROOT / "tests" / "kill" / "older").glob("*.tar.xz"))
+OLDER_AT = "/tmp/thirdrail-older"
+"""Where scripts/older_folder.py let them lie."""
+TOLD_LATER = {"commits", "quarantine"}
+"""Their rows are about what a later version does, too."""
 HEALTHY_WITHIN_S, GRACE_S = 90, 90
 UID = "10001"
 
 
 class Place:
-    """A clean copy of the tree, its data folder, and deploy.sh there."""
+    """A checkout, its data folder, and deploy.sh there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, commit: Path) -> None:
         self.tree, self.data, self.folder = folder / "tree", folder / "data", folder
-        names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
-        for name in filter(None, names.decode().split("\0")):
-            (self.tree / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, self.tree / name)
+        self.check_out(commit)
         self.environment = {**os.environ, "THIRDRAIL_DATA": str(self.data), "THIRDRAIL_COMMAND": "demo"}
         self.environment.pop("PYTHONPATH", None)
+
+    def check_out(self, commit: Path) -> None:
+        """Have another commit's files where this one's were, as git would."""
+        if self.tree.exists():
+            shutil.rmtree(self.tree)
+        shutil.copytree(commit, self.tree)
 
     def deploy(self, *arguments: str, profile: str = "app") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -66,14 +81,48 @@ class Place:
         query = "SELECT count(*) AS n FROM stop_time_updates"
         return json.loads(self.on_the_host("sql", "--format", "json", "--data", str(self.data), query))[0]["n"]
 
+    def wait_for_more_rows(self) -> None:
+        before, deadline = self.rows(), time.monotonic() + 60
+        while self.rows() <= before:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """Give every row of every table that tells of captures; ``feed_messages`` first, as it is committed last."""
+        told = json.loads(self.on_the_host("tables", "--json", "--data", str(self.data)))
+        names = {each["table"] for each in told} - TOLD_LATER
+        reading = thirdrail.open(self.data)
+        return {name: reading.sql(f"FROM {name}").pl() for name in sorted(names, key=lambda n: n != "feed_messages")}
+
 
 def docker(*arguments: str) -> str:
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
 
+def layers(image: str) -> str:
+    return docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", image)
+
+
 def inside(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["docker", "exec", "thirdrail-app-1", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def assert_went_on(old: dict[str, pl.DataFrame], new: dict[str, pl.DataFrame]) -> None:
+    """Each row is there as it was, none came among those of its captures, and there are newer captures."""
+    last = old["feed_messages"]["capture_offset"].max()
+    for name, rows in old.items():
+        before = rows.filter(pl.col("capture_offset") <= last)
+        after = new[name].filter(pl.col("capture_offset") <= last)
+        assert before.height == after.height, name
+        assert before.join(after, on=before.columns, how="anti", nulls_equal=True).is_empty(), name
+    captures = new["feed_messages"]["capture_offset"]
+    assert captures.is_unique().all()
+    assert (captures > last).any()
+
+
+def has_new_columns(old: dict[str, pl.DataFrame], new: dict[str, pl.DataFrame]) -> bool:
+    return any(name not in old or old[name].columns != rows.columns for name, rows in new.items())
 
 
 def figure(text: str) -> None:
@@ -86,7 +135,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     folder = tmp_path_factory.mktemp("engine")
     for each in (folder, *list(folder.parents)[:2]):  # pytest's folders are their owner's alone
         each.chmod(0o755)
-    return Place(folder)
+    return Place(folder, TODAY)
 
 
 def test_deploy_brings_it_up_and_says_where_it_is(place: Place) -> None:
@@ -152,22 +201,6 @@ def test_a_backup_while_it_runs_is_restored_elsewhere(place: Place) -> None:
     assert report["captures"] >= 8
 
 
-def test_an_upgrade_is_a_restart_and_so_is_the_way_back(place: Place) -> None:
-    source = place.tree / "src" / "thirdrail" / "__init__.py"
-    old = source.read_text()
-    (version,) = re.findall(r'__version__ = "([^"]+)"', old)
-    for wanted in (f"{version}.post1", version):
-        source.write_text(old.replace(f'"{version}"', f'"{wanted}"'))
-        before = place.rows()
-        assert "ready after" in place.said("upgrade")
-        assert wanted in inside("thirdrail", "--version").stdout
-        deadline = time.monotonic() + 60
-        while place.rows() <= before:
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
-    assert "ok: the tables hold exactly what the log says" in place.said("audit")
-
-
 def test_stop_is_clean_and_the_data_can_still_be_asked(place: Place) -> None:
     began = time.monotonic()
     place.said("stop")
@@ -203,6 +236,58 @@ def test_the_rehearsal_fills_iceberg_and_the_stand_in(place: Place) -> None:
         assert time.monotonic() < deadline, run.stdout + run.stderr
         time.sleep(1)
     place.said("stop", profile="rehearsal")
+
+
+@pytest.mark.skipif(not BEFORE.exists(), reason="git's history is not here: no image of the commit before")
+def test_an_upgrade_from_the_commit_before_and_the_way_back_lose_nothing(place: Place) -> None:
+    assert layers("thirdrail:before") != layers("thirdrail:today")
+    upgraded = Place(place.folder / "upgraded", BEFORE)
+    upgraded.said("deploy")
+    upgraded.wait_for_more_rows()
+    found = [upgraded.tables()]
+    for tree in (TODAY, BEFORE, TODAY):
+        upgraded.check_out(tree)
+        began = time.monotonic()
+        run = upgraded.deploy("upgrade")
+        if tree == BEFORE and has_new_columns(*found):
+            assert run.returncode == 8
+            assert "which this version does not know" in run.stdout + run.stderr
+            figure("the way back is refused: tables have gained columns")
+            continue
+        ready = re.search(r"ready after (\d+) s", run.stdout)
+        assert ready, run.stdout + run.stderr
+        running = docker("inspect", "--format", "{{.Image}}", "thirdrail-app-1")
+        assert layers(running) == layers(f"thirdrail:{tree.name}")
+        figure(f"upgrade to {tree.name} took {time.monotonic() - began:.0f} s, ready {ready[1]} s after its start")
+        upgraded.wait_for_more_rows()
+        found.append(upgraded.tables())
+        assert_went_on(*found[-2:])
+    upgraded.said("stop")
+    assert_went_on(found[0], upgraded.tables())
+    report = json.loads(upgraded.on_the_host("audit", "--json", "--data", str(upgraded.data)))
+    assert (report["ok"], report["pending"]) == (True, 0)
+    figure(f"three upgrades under load: {report['captures']} captures, {report['rows_found']} rows, each once")
+
+
+@pytest.mark.parametrize("archive", OLDER, ids=lambda path: path.name.partition(".")[0])
+def test_the_folder_of_an_older_commit_goes_on_in_this_image(place: Place, archive: Path) -> None:
+    older = Place(place.folder / "older", TODAY)
+    configuration = older.folder / "kept.toml"
+    configuration.write_text("[spool]\nretention_days = 9999\n")  # its captures are of another year
+    older.environment["THIRDRAIL_CONFIG"] = str(configuration)
+    with tarfile.open(archive) as packed:
+        packed.extractall(older.folder, filter="data")
+    older.on_the_host("relocate", OLDER_AT, str(older.data))
+    stamp = older.data / "thirdrail.json"
+    stamp.write_text(stamp.read_text().replace('"live"', '"simulated"'))  # the city stands in for the feeds
+    left = older.tables()
+    for each in (older.data, *older.data.rglob("*")):
+        os.chown(each, int(UID), int(UID))
+    older.said("deploy")
+    older.wait_for_more_rows()
+    older.said("stop")
+    assert_went_on(left, older.tables())
+    assert "ok: the tables" in older.said("audit")
 
 
 def test_cleanup_takes_everything_away_once_it_was_allowed_to(place: Place) -> None:

@@ -102,3 +102,19 @@ def test_what_an_older_version_left_between_two_tables_is_counted_as_it_was_writ
     report = app.audit(app.DataFolder.existing(folder), None)
     assert report.ok, report
     assert (report.captures, report.pending) == (NEWER, 0)
+
+
+def test_the_way_back_over_new_columns_is_refused_and_harms_nothing(
+    processes: ForkServerContext, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    assert lives(processes, folder, 20, None, is_older=True) == 0
+    assert lives(processes, folder, 40, None, is_older=False) == 0
+    process = processes.Process(target=upgraded.is_refused, args=(folder,))
+    process.start()
+    process.join(PATIENCE_S)
+    assert process.exitcode == 0
+    assert lives(processes, folder, 60, None, is_older=False) == 0
+    report = app.audit(app.DataFolder.existing(folder), None)
+    assert report.ok, report
+    assert (report.captures, report.pending) == (60, 0)

@@ -9,12 +9,15 @@ import random
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.fakes.clock import FakeClock
 from tests.kill import victim
 from tests.oracle.synthetic import HEADER_AT
 from thirdrail.app.totals import Totals
 from thirdrail.app.writing import writing
 from thirdrail.config.settings import Config, SpoolConfig
+from thirdrail.errors import SchemaMismatch
 from thirdrail.model.records import Poll, Span
 from thirdrail.model.tables import BY_NAME, Table
 from thirdrail.pipeline.delivery import CommittedAtOnce
@@ -78,3 +81,10 @@ def live(folder: Path, captures: int, seed: int | None, *, is_older: bool, worke
                 work.drain(Totals())
             clock.advance(victim.EVERY_S)
         work.drain(Totals())
+
+
+def is_refused(folder: Path) -> None:
+    """Be the version before on the newer one's folder, and be told what to do."""
+    with pytest.raises(SchemaMismatch, match="which this version does not know") as refused:
+        live(folder, 50, None, is_older=True)
+    assert "use the version that made this table" in refused.value.hint

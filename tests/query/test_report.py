@@ -9,7 +9,17 @@ import pytest
 
 from tests.query.lake import arrow
 from thirdrail.model.tables import COMMITS, FEED_MESSAGES
-from thirdrail.query.report import COLUMNS, COMMIT_COLUMNS, MINUTE_US, Figure, Place, PromiseReport, Window, reported
+from thirdrail.query.report import (
+    COLUMNS,
+    COMMIT_COLUMNS,
+    ICEBERG,
+    MINUTE_US,
+    Figure,
+    Place,
+    PromiseReport,
+    Window,
+    reported,
+)
 
 START = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 START_US = int(START.timestamp()) * 1_000_000
@@ -44,7 +54,7 @@ def report(
     made = pa.Table.from_pylist([{**blank, **row} for row in commits], schema=COMMITS.arrow_schema)
     window = Window(START_US, START_US + MINUTES * MINUTE_US, intervals or {"a": 30.0}, given.get("severities", {}))
     elsewhere = {place: told(found) for place, found in given.get("elsewhere", {}).items()}
-    return reported(messages, pl.DataFrame(made).select(COMMIT_COLUMNS), window, elsewhere)
+    return reported(messages, {ICEBERG: pl.DataFrame(made).select(COMMIT_COLUMNS), **elsewhere}, window)
 
 
 def told(commits: list[Row]) -> pl.DataFrame:
@@ -82,6 +92,34 @@ def test_ten_minutes_without_us_are_exactly_ten_minutes_missed_also_after_a_rest
     assert availability.value == pytest.approx(50 / 60)
     assert availability.met is False
     assert figure(found, "records a minute").value == 15_000
+
+
+def test_minutes_before_commits_were_written_down_are_neither_kept_nor_missed() -> None:
+    polls, commits = steady()
+    kept = [n for n in range(len(polls)) if n < 10 or n >= 20]  # five minutes before it, in which nothing ran
+    polls, commits = [polls[n] for n in kept], [commits[n] for n in kept]
+    for began, not_recorded in ((20, 20), (19.01, 20), (0, 0), (-5, 0)):
+        place = Place("snowflake", 10.0, START_US + int(began * MINUTE_US))
+        told_of = [each for each in commits if each["committed_at"] >= START + timedelta(minutes=began)]
+        found = report(polls, commits, elsewhere={place: told_of})
+        availability = figure(found, "availability", "snowflake")
+        assert availability.not_recorded == not_recorded
+        assert availability.value == pytest.approx(1.0 if began > 0 else 55 / 60)
+        ours = figure(found, "availability", "iceberg")
+        assert (ours.value, ours.not_recorded) == (pytest.approx(55 / 60), 0)
+
+
+def test_what_stands_still_since_commits_are_written_down_is_missed() -> None:
+    polls, commits = steady()
+    place = Place("snowflake", 10.0, START_US + 20 * MINUTE_US)
+    for last, kept in ((40, 0.0), (80, 0.5)):
+        found = report(polls, commits, elsewhere={place: commits[:last]})
+        availability = figure(found, "availability", "snowflake")
+        assert (availability.value, availability.not_recorded) == (kept, 20)
+        assert availability.met is False
+    nothing = report(polls, commits, elsewhere={place._replace(recorded_from=START_US + 61 * MINUTE_US): commits[:40]})
+    assert figure(nothing, "availability", "snowflake").value is None
+    assert figure(nothing, "availability", "snowflake").not_recorded == MINUTES
 
 
 def test_rows_that_come_after_thirty_seconds_are_late_and_one_makes_its_minute_late() -> None:

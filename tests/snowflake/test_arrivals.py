@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.clock import FakeClock
-from thirdrail.sinks.snowflake.arrivals import KEPT_DAYS, Arrival, Arrivals, arrivals
+from thirdrail.sinks.snowflake.arrivals import KEPT_DAYS, Arrival, Arrivals, arrivals, recorded_from
 
 AT = 1_790_000_000
 DAY_S = 86_400.0
@@ -55,3 +55,13 @@ def test_a_folder_that_cannot_be_written_stops_nobody(tmp_path: Path) -> None:
 @pytest.mark.parametrize("since", [0, AT * 1_000_000])
 def test_nothing_written_is_nothing_known(tmp_path: Path, since: int) -> None:
     assert ends(tmp_path / "none", since) == []
+
+
+def test_it_is_known_since_when_it_is_written_down_also_if_nothing_ever_came(tmp_path: Path) -> None:
+    clock = FakeClock(AT * 1_000_000)
+    assert recorded_from(tmp_path) is None
+    for _ in range(2):
+        opened(tmp_path, clock).begin()
+        clock.advance(60)
+    assert recorded_from(tmp_path) == AT * 1_000_000
+    assert ends(tmp_path) == [0]

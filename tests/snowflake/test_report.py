@@ -1,6 +1,7 @@
 """``report`` tells of Snowflake, too: how old rows were when they were durable there, over restarts and delays."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from tests.fakes.clock import FakeClock
 from thirdrail import app
 from thirdrail.app.reporting import report
 from thirdrail.city.messages import body
@@ -18,8 +20,8 @@ from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.emulator.server import EmulatorServer
 from thirdrail.model.records import Poll
 from thirdrail.observe.clock import SystemClock
-from thirdrail.query.report import Figure
-from thirdrail.sinks.snowflake.arrivals import FOLDER
+from thirdrail.query.report import MINUTE_US, Figure
+from thirdrail.sinks.snowflake.arrivals import FOLDER, recorded_from
 from thirdrail.sinks.snowpipe import writer
 
 FEEDS, LATER, LATEST = ("subway_ace", "subway_bdfm"), "subway_l", "subway_g"
@@ -29,15 +31,20 @@ STREAMED, BOTH = "snowflake (snowpipe_streaming)", "snowflake (snowpipe, snowpip
 
 
 class Earlier(SystemClock):
-    """Five minutes ago, so that the minutes carried are over when they are reported."""
+    """Minutes ago, so that those carried are over when they are reported."""
+
+    def __init__(self, minutes: int) -> None:
+        self.minutes = minutes
 
     def now(self) -> int:
-        return super().now() - 300_000_000
+        return super().now() - self.minutes * MINUTE_US
 
 
-def carried(data: Path, config: Config, feeds: tuple[str, ...] = FEEDS, *, until_settled: bool = True) -> float:
+def carried(
+    data: Path, config: Config, feeds: tuple[str, ...] = FEEDS, *, until_settled: bool = True, minutes: int = 5
+) -> float:
     """Live once: poll, carry until all of it is durable (or one step), and end; give how long that took."""
-    clock = Earlier()
+    clock = Earlier(minutes)
     with app.writing(data, config, clock) as work:
         work.note_settings()
         work.drain(app.Totals())  # channels are open
@@ -126,3 +133,71 @@ def test_a_folder_that_never_reached_snowflake_says_unknown_and_missed(
     assert found["body to row, half", STREAMED].met is None
     assert found["availability", STREAMED].met is False
     assert emulator.faults.happened == {}
+
+
+@pytest.mark.parametrize("stands_still", [False, True])
+def test_what_a_version_that_wrote_nothing_down_brought_is_told_apart_and_hides_nothing_since(
+    tmp_path: Path, config: Config, config_file: Path, emulator: EmulatorServer, stands_still: bool
+) -> None:
+    data = tmp_path / "data"
+    carried(data, config, minutes=9)
+    shutil.rmtree(data / FOLDER)
+    emulator.faults.is_frozen = stands_still
+    clock = Earlier(6)
+    with app.writing(data, config, clock) as work:
+        work.note_settings()
+        for clock.minutes in (6, 3):
+            polls = [Poll(feed_id=feed, fetched_at=clock.now()) for feed in FEEDS]
+            work.append([(poll, body(0, poll.feed_id, clock.now() // 1_000_000)) for poll in polls])
+            if stands_still:
+                for pipeline in work.pipelines:
+                    pipeline.step()
+            else:
+                work.drain(app.Totals())
+    found = report(app.DataFolder.existing(data), config, SystemClock(), 0)
+    (availability,) = (each for each in found.figures if (each.name, each.sink) == ("availability", STREAMED))
+    began = recorded_from(data / FOLDER) or 0
+    assert availability.not_recorded == -((found.since - began) // MINUTE_US) * len(FEEDS) > 0
+    assert availability.met is False  # of the minutes between
+    assert not stands_still or availability.value == 0
+    place = ["--data", str(data), "--config", str(config_file)]
+    shown = CliRunner().invoke(commands, ["report", *place], standalone_mode=False)
+    apart = f"{STREAMED}: {availability.not_recorded} pairs of feed and minute are neither kept nor missed"
+    assert apart in shown.output
+
+
+def test_with_snowflake_alone_the_log_says_what_there_was_to_bring(
+    tmp_path: Path, config: Config, config_file: Path, emulator: EmulatorServer
+) -> None:
+    both, alone = tmp_path / "both", tmp_path / "alone"
+    only = msgspec.structs.replace(config, sinks=("snowflake",))
+    moment = Earlier(5).now()
+    polls = [(Poll(feed_id=feed, fetched_at=moment), body(0, feed, moment // 1_000_000)) for feed in FEEDS]
+    found = {}
+    for data, configured in ((both, msgspec.structs.replace(config, sinks=("iceberg",))), (alone, only)):
+        with app.writing(data, configured, Earlier(5)) as work:
+            work.note_settings()
+            work.drain(app.Totals())
+            work.append(list(polls))
+            work.drain(app.Totals())
+        found[data] = report(app.DataFolder.existing(data), configured, SystemClock(), 0)
+    assert {(each.name, each.sink) for each in found[alone].figures} == {
+        *((name, "") for name in ("records a minute", "valid (profile)", "valid (strict)")),
+        *((name, STREAMED) for name in ("body to row, half", "body to row, 99 %", "availability")),
+    }
+    same = [{e.name: e.value for e in each.figures if e.sink == ""} for each in found.values()]
+    assert same[0] == same[1]
+    assert found[alone].records == found[both].records > 1000
+    assert 0 < value(figures(alone, only), "body to row, 99 %") < 60
+    assert {each.feed_id for each in found[alone].feeds} == set(FEEDS)
+    assert all(each.published == 1 for each in found[alone].feeds)
+
+    # Polls of a day ago are not decoded again, and their feeds are missed since.
+    tomorrow = FakeClock(moment + 24 * 60 * MINUTE_US)
+    later = report(app.DataFolder.existing(alone), only, tomorrow, tomorrow.now() - 60 * MINUTE_US)
+    assert (later.messages, later.records) == (0, 0)
+    assert [each.not_run for each in later.feeds] == [59, 59]
+    for command in ([], ["--config", str(config_file)]):  # the folder says so, whatever the configuration knows
+        shown = CliRunner().invoke(commands, ["report", "--data", str(alone), *command], standalone_mode=False)
+        assert f"minutes by feed ({STREAMED})" in shown.output
+        assert "ERROR_TABLE" in shown.output

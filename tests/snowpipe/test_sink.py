@@ -182,6 +182,7 @@ def refused(rig: FilesRig) -> None:
         settle(writer, 60)
     assert f"{REFUSED} (captures 0 to 29)" in str(error.value)
     assert "quarantine replay" in error.value.hint
+    assert writer.rows_rejected == 1, "what metric and alert look at"
     eventually(lambda: rig.found() == pairs(30, 60), 10, "the other is loaded")
 
 

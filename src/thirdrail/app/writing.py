@@ -203,7 +203,8 @@ def _into_snowflake(work: Writing) -> Pipeline:
     wanted = config.snowflake
     account, reject = account_of(wanted, os.environ), partial(tell, log)
     notes = work.notes(account.place)
-    passed = Arrivals(work.folder.path / ARRIVALS, wanted.ingestion_method, log.log_id, clock).note
+    told = Arrivals(work.folder.path / ARRIVALS, wanted.ingestion_method, log.log_id, clock)
+    told.begin()
     end, settled = log.end(PARTITION), partial(is_settled, log)
     if wanted.ingestion_method == "snowpipe":
         channels = StreamingSink.of(wanted, account, clock, notes, reject)
@@ -211,11 +212,11 @@ def _into_snowflake(work: Writing) -> Pipeline:
             wanted, account, clock, notes, reject, earlier=channels.token, settled=settled, log_end=end
         )
         limits = Limits(rows=wanted.batch_rows, bytes=config.batch_bytes, seconds=wanted.batch_seconds)
-        return Pipeline(log, files, PARTITION, clock, limits=limits, passed=passed)
+        return Pipeline(log, files, PARTITION, clock, limits=limits, passed=told.note)
     files = SnowpipeSink.of(wanted, account, clock, notes, reject, settled=settled, log_end=end)
     channels = StreamingSink.of(wanted, account, clock, notes, reject, files.settled, partial(told_of, log))
     limits = Limits(rows=config.batch_rows, bytes=config.batch_bytes, seconds=wanted.flush_seconds)
-    return Pipeline(log, channels, PARTITION, clock, limits=limits, passed=passed)
+    return Pipeline(log, channels, PARTITION, clock, limits=limits, passed=told.note)
 
 
 def address(config: Config) -> Address | None:

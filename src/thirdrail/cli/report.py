@@ -8,10 +8,16 @@ import click
 from thirdrail import app
 from thirdrail.app.reporting import report as report_of
 from thirdrail.cli.options import config_option, data_option, json_option, since_us
-from thirdrail.cli.output import count, iso, print_json, show, utc
+from thirdrail.cli.output import count, iso, print_json, progress_bar, show, utc
 from thirdrail.config.reading import load
 from thirdrail.observe.clock import SystemClock
-from thirdrail.query.report import Figure, PromiseReport
+from thirdrail.query.report import ICEBERG, Figure, PromiseReport
+
+SAID_BY_SNOWFLAKE = (
+    "* whether its tables still hold these rows: count them by capture_offset, beside `thirdrail snowflake status`",
+    "* rows that it took and then refused: ERROR_TABLE (docs/snowflake.md); their number: `thirdrail snowflake status`",
+    "* how soon a query saw the rows: THIRDRAIL_FRESHNESS, or the doctor's row",
+)
 
 
 @click.command()
@@ -25,11 +31,20 @@ def report(since: str, data: Path, config_path: Path | None, *, as_json: bool) -
     """Say whether the promises were kept: records a minute, freshness, availability, share of valid records.
 
     Computed from the tables, not from counters: minutes in which nothing ran count as missed, also after a restart.
-    Of Snowflake from what was written down as its rows became durable. 1 when a promise was missed.
+    Of Snowflake from what was written down as its rows became durable; where it is the only sink, the log is decoded
+    again, which takes about as long as `audit`. 1 when a promise was missed.
     """
     clock = SystemClock()
     start = since_us(since)
-    found = report_of(app.DataFolder.existing(data), load(config_path), clock, start or 0)
+    with progress_bar() as bar:
+        task = bar.add_task("report", total=None)
+        found = report_of(
+            app.DataFolder.existing(data),
+            load(config_path),
+            clock,
+            start or 0,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
     if as_json:
         print_json(_as_json(found))
     else:
@@ -43,6 +58,7 @@ def _as_json(found: PromiseReport) -> dict[str, object]:
         "until": iso(found.until),
         "records": found.records,
         "messages": found.messages,
+        "sink": found.sink,
         "figures": [asdict(each) | {"met": each.met} for each in found.figures],
         "feeds": [asdict(each) for each in found.feeds],
     }
@@ -60,7 +76,15 @@ def _print(found: PromiseReport) -> None:
     click.echo("")
     for name, definition in {each.name: each.definition for each in found.figures}.items():
         click.echo(f"{name}: {definition}")
-    click.echo("\nminutes by feed (iceberg)")
+    for each in found.figures:
+        if each.not_recorded:
+            click.echo(
+                f"\n{each.sink}: {count(each.not_recorded)} pairs of feed and minute are neither kept nor missed: they "
+                f"were before its commits were written down"
+            )
+    if found.sink != ICEBERG.sink:
+        click.echo("\n".join(("", "for which an account must be asked:", *SAID_BY_SNOWFLAKE)))
+    click.echo(f"\nminutes by feed ({found.sink})")
     heads = ("minutes", "published", "in time", "late", "quiet", "unanswered", "not run")
     rows = [
         (f.feed_id, *map(count, (f.minutes, f.published, f.in_time, f.late, f.quiet, f.unanswered, f.not_run)))

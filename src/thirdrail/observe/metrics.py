@@ -145,7 +145,7 @@ METRICS: tuple[Declared, ...] = (
     Declared(
         "thirdrail_rejected_rows_total",
         "rows that a sink refused or would refuse although they had passed our checks (M039)",
-        "Any: `thirdrail quarantine list --rule M039`, and please report it.",
+        "Any: `thirdrail quarantine list --rule M039`, `thirdrail snowflake status`, and please report it.",
         ("sink",),
     ),
     Declared(

@@ -1,8 +1,7 @@
 """The promised figures, computed from ``feed_messages`` and every sink's commits: from what is durable, not from counters."""
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import polars as pl
@@ -33,10 +32,14 @@ COMMIT_COLUMNS = ("capture_log", "start_offset", "end_offset", "committed_at")
 
 
 class Place(NamedTuple):
-    """A sink as it is shown, and within how many seconds its rows are promised."""
+    """A sink as it is shown, within how many seconds its rows are promised, and since when it is known when they came.
+
+    ``recorded_from``: µs UTC.
+    """
 
     sink: str
     within_s: float = WITHIN_S
+    recorded_from: int = 0
 
 
 ICEBERG = Place("iceberg")
@@ -44,7 +47,10 @@ ICEBERG = Place("iceberg")
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One promised figure. ``value`` is None where nothing can be said; ``met`` then is, too. ``sink``: of which."""
+    """One promised figure. ``value`` is None where nothing can be said; ``met`` then is, too. ``sink``: of which.
+
+    ``not_recorded``: pairs of feed and minute of which nobody wrote down when their rows came; they are left out.
+    """
 
     name: str
     definition: str
@@ -53,6 +59,7 @@ class Figure:
     unit: str
     at_least: bool = True
     sink: str = ""
+    not_recorded: int = 0
 
     @property
     def met(self) -> bool | None:
@@ -86,6 +93,8 @@ class PromiseReport:
     messages: int
     figures: tuple[Figure, ...]
     feeds: tuple[FeedMinutes, ...]
+    sink: str
+    """Of which feeds and their minutes are told."""
 
     @property
     def all_met(self) -> bool:
@@ -105,18 +114,18 @@ class Window:
 
 def reported(
     messages: pl.DataFrame,
-    commits: pl.DataFrame,
+    commits: Mapping[Place, pl.DataFrame],
     window: Window,
-    elsewhere: Mapping[Place, pl.DataFrame] = MappingProxyType({}),
 ) -> PromiseReport:
-    """Give the report of live polls; ``messages`` has :data:`COLUMNS`, ``commits`` :data:`COMMIT_COLUMNS`.
+    """Give the report of live polls; ``messages`` has :data:`COLUMNS`, the commits of each sink :data:`COMMIT_COLUMNS`.
 
-    So have the commits of each sink beside Iceberg, ``elsewhere``. Feeds and their minutes are told of Iceberg.
+    Feeds and their minutes are told of the first sink.
     """
     live = _counted(messages.filter(pl.col("origin") == "live"))
     within = _within(live, window)
-    arrived = {place: _with_ages(live, found) for place, found in {ICEBERG: commits, **elsewhere}.items()}
-    feeds = _feeds(arrived[ICEBERG], window)
+    arrived = {place: _with_ages(live, found) for place, found in commits.items()}
+    first = next(iter(arrived))
+    feeds = _feeds(arrived[first], window)
     records, invalid = int(within["records"].sum()), int(within["quarantined_count"].sum())
     strict = min(records, invalid + _validator_errors(within, window.severities))
     minutes = (window.until - window.since) // MINUTE_US
@@ -144,7 +153,7 @@ def reported(
             "",
         ),
     )
-    return PromiseReport(window.since, window.until, records, len(within), figures, feeds)
+    return PromiseReport(window.since, window.until, records, len(within), figures, feeds, first.sink)
 
 
 def _within(polls: pl.DataFrame, window: Window) -> pl.DataFrame:
@@ -158,8 +167,9 @@ def _feeds(polls: pl.DataFrame, window: Window) -> tuple[FeedMinutes, ...]:
 def _of_place(place: Place, polls: pl.DataFrame, window: Window) -> Iterator[Figure]:
     """Give what is promised of each sink."""
     yield from _freshness(_within(polls, window), place)
-    feeds = _feeds(polls, window)
-    due = sum(each.published + each.unanswered + each.not_run for each in feeds)
+    recorded = -(-place.recorded_from // MINUTE_US) * MINUTE_US
+    feeds = _feeds(polls, replace(window, since=min(max(window.since, recorded), window.until)))
+    due = _due(feeds)
     yield Figure(
         "availability",
         f"pairs of feed and minute in which a new body came and all of that minute were committed within "
@@ -168,7 +178,13 @@ def _of_place(place: Place, polls: pl.DataFrame, window: Window) -> Iterator[Fig
         PROMISED_SHARE,
         "",
         sink=place.sink,
+        not_recorded=_due(_feeds(polls, window)) - due,
     )
+
+
+def _due(feeds: Iterable[FeedMinutes]) -> int:
+    """Count the minutes that availability is of."""
+    return sum(each.published + each.unanswered + each.not_run for each in feeds)
 
 
 def _counted(messages: pl.DataFrame) -> pl.DataFrame:
@@ -217,7 +233,7 @@ def _freshness(within: pl.DataFrame, place: Place) -> tuple[Figure, Figure]:
         place = int((reached >= wanted * float(reached[-1])).arg_max() or 0)
         return float(known["age"][place])
 
-    sink, promised = place
+    sink, promised = place.sink, place.within_s
     text = "% of rows written: from the last byte of the body to the commit that made them visible"
     return (
         Figure("body to row, half", f"50 {text}", share(0.5), promised, "s", at_least=False, sink=sink),
@@ -258,7 +274,8 @@ def _between_polls(polls: pl.DataFrame, polled: Collection[int], interval: float
     """Count the minutes without a poll that lie no further behind one than the feed's interval explains."""
     patience = int(interval * _SLACK * 1e6) if interval >= SPARSE_S else 0
     minutes = pl.DataFrame(
-        {"end": [m * MINUTE_US for m in range(window.since // MINUTE_US + 1, window.until // MINUTE_US + 1)]}
+        {"end": [m * MINUTE_US for m in range(window.since // MINUTE_US + 1, window.until // MINUTE_US + 1)]},
+        schema={"end": pl.Int64},
     ).filter(~pl.col("end").floordiv(MINUTE_US).sub(1).is_in(list(polled)))
     if minutes.is_empty() or polls.is_empty():
         return 0

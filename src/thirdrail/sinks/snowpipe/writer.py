@@ -354,6 +354,7 @@ class FilesWriter:
         if fate is None:
             return False
         if fate.is_refused:
+            self.rows_rejected += max(1, fate.errors)
             self._tell(name, fate)
             raise refusal(self._table.name, name, self._refused[name])
         self._books.note(name.end)
