@@ -50,7 +50,7 @@ def show(
 
     ``names``: the columns that are wanted, None for all. DuckDB binds a view anew wherever it is named, and takes 0.1 ms
     for a column. It reads files on this machine by itself, columns by field id: in a fifth to a tenth of the CPU that it
-    costs to have Arrow read them (decision 12). What lies elsewhere, or was deleted by other engines, Arrow hands over.
+    costs to have Arrow read them (decision 12). Arrow hands over what lies elsewhere, or lost rows to another engine.
     """
     name = table.table.name
     is_restorable = "restored_by_offset" in table.table.names()

@@ -130,12 +130,12 @@ def _asked_of(
     query: str, tables: Collection[str], macros: Sequence[str], views: Sequence[View], messages: PinnedTable | None
 ) -> dict[str, list[Asked]]:
     """Give what a query asks of each table, over stand-ins; nothing of one that it may want whole."""
-    connection = locked([])
     named = {name: BY_NAME[name] for name in {*tables, FEED_MESSAGES.name}}
-    for table in named.values():
-        stand_in(connection, table)
-    _complete(connection, macros, views, messages)
-    return asked(connection, query, named)
+    with locked([]) as connection:
+        for table in named.values():
+            stand_in(connection, table)
+        _complete(connection, macros, views, messages)
+        return asked(connection, query, named)
 
 
 def _complete(
@@ -190,11 +190,11 @@ def _keep_pictures(files: dict[str, list[DataFile]], pinned: dict[str, PinnedTab
         macros = [MACROS["pictures_at"]]
         spans = _asked_of(query, (), macros, (), messages) if len(messages.files) > FEW_FILES else {}
         held = _holding(messages, messages.files, spans.get(FEED_MESSAGES.name))
-        connection = locked([(messages, held)])
-        show(connection, messages, held, messages, _PICTURED)
         try:
-            _complete(connection, macros, (), messages)
-            found = connection.sql(query).to_arrow_table().to_pylist()
+            with locked([(messages, held)]) as connection:
+                show(connection, messages, held, messages, _PICTURED)
+                _complete(connection, macros, (), messages)
+                found = connection.sql(query).to_arrow_table().to_pylist()
         except duckdb.Error:
             return  # the query itself will say what is wrong with the time
         wanted += [Asked(offsets=(row["full_offset"], row["capture_offset"])) for row in found]
