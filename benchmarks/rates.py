@@ -1,8 +1,8 @@
-"""Rows a minute and freshness through either method of Snowflake, live: the simulated subway, every row of every poll.
+"""Rows a minute and freshness through either method of Snowflake, live: the simulated city, every row of every poll.
 
-``python -m benchmarks.rates [--seconds S] [--method M]… [--delay S]… [--json]``. The emulator and the city run in
-processes of their own. Rows of ``stop_time_updates`` count as loaded, and captures as listed in ``feed_messages``
-(which comes last), when we learn it.
+``python -m benchmarks.rates [--seconds S] [--method M]… [--delay S]… [--city subway|full] [--json]``. The emulator and
+the city run in processes of their own. Rows of ``stop_time_updates`` count as loaded, and captures as listed in
+``feed_messages`` (which comes last), when we learn it.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from thirdrail.app.running import Run
 from thirdrail.app.writing import SNOWFLAKE
 from thirdrail.capturelog.spool import PARTITION
 from thirdrail.city.lines import ROUTES
+from thirdrail.city.server import SERVED
 from thirdrail.cli.rehearse import compared_folders
 from thirdrail.config.feeds import polled
 from thirdrail.config.settings import Config, SnowflakeConfig, SpoolConfig
@@ -29,6 +30,7 @@ from thirdrail.model.records import Poll
 from thirdrail.model.tables import STOP_TIME_UPDATES
 from thirdrail.observe.clock import SystemClock
 
+CITIES = {"subway": list(ROUTES), "full": list(SERVED)}
 METHODS, DELAYS = ("snowpipe_streaming", "snowpipe"), (0.0, 5.0, 60.0)
 _OWN_SHARE = """
 SELECT quantile_cont(received_ms / 1000 - epoch(fetched_at), [0.5, 0.99]) AS own
@@ -36,13 +38,13 @@ FROM stop_time_updates AS s JOIN submitted AS f ON f.path = s._channel AND f.tbl
 """
 
 
-def measured(method: str, delay: float, seconds: float) -> dict[str, object]:
+def measured(method: str, delay: float, seconds: float, feed_ids: list[str]) -> dict[str, object]:
     """Run for so long, and give what was measured."""
     with tempfile.TemporaryDirectory() as name, _city() as address:
         folder = Path(name)
         with emulator(folder / "emulator", delay) as way:
             snowflake = msgspec.structs.replace(way, ingestion_method=method)
-            loaded, listed, rows = _run(folder / "data", snowflake, address, seconds)
+            loaded, listed, rows = _run(folder / "data", snowflake, address, seconds, feed_ids)
             same = all(each.is_same for each in compared_folders(folder / "data", folder / "emulator"))
         own = query(folder / "emulator", _OWN_SHARE)["own"][0].as_py() if method == "snowpipe" else None
     return {
@@ -65,7 +67,9 @@ def _half_and_most(ages: list[float]) -> tuple[float, float]:
     return round(ages[len(ages) // 2], 2), round(ages[int(len(ages) * 0.99)], 2)
 
 
-def _run(data: Path, snowflake: SnowflakeConfig, address: str, seconds: float) -> tuple[list[float], list[float], int]:
+def _run(
+    data: Path, snowflake: SnowflakeConfig, address: str, seconds: float, feed_ids: list[str]
+) -> tuple[list[float], list[float], int]:
     """Give the seconds from each body to its rows being loaded and to its being listed, and how many rows there are."""
     clock, stopping = SystemClock(), threading.Event()
     config = Config(
@@ -73,7 +77,7 @@ def _run(data: Path, snowflake: SnowflakeConfig, address: str, seconds: float) -
     )
     reached: list[tuple[int, int, float]] = []
     with app.writing(data, config, clock) as work:
-        feeds = tuple(_rebased(feed, address) for feed in polled(config, list(ROUTES), environment={}))
+        feeds = tuple(_rebased(feed, address) for feed in polled(config, feed_ids, environment={}))
         run = Run(work, feeds, clock, lambda _text: None)
         pipeline = next(each.pipeline for each in run.carriers if each.name == SNOWFLAKE)
 
@@ -111,18 +115,20 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--method", action="append", choices=METHODS)
     parser.add_argument("--delay", action="append", type=float)
+    parser.add_argument("--city", choices=tuple(CITIES), default="subway")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     for delay in given.delay or DELAYS:
         for method in given.method or METHODS:
-            found = measured(method, delay, given.seconds)
+            found = measured(method, delay, given.seconds, CITIES[given.city])
             if given.json:
                 print(json.dumps(found), flush=True)
                 continue
             print(
-                f"{method}, Snowflake's delay {delay:g} s, {given.seconds:g} s: {found['rows_per_minute']:,} stop time "
-                f"updates a minute; half and 99 % from body to loaded {found['loaded_s']}, to listed in feed_messages "
-                f"{found['listed_s']}, to insertFiles accepted {found['submitted_s']} s; "
+                f"{method}, {given.city}, Snowflake's delay {delay:g} s, {given.seconds:g} s: "
+                f"{found['rows_per_minute']:,} stop time updates a minute; half and 99 % from body to loaded "
+                f"{found['loaded_s']}, to listed in feed_messages {found['listed_s']}, to insertFiles accepted "
+                f"{found['submitted_s']} s; "
                 f"{'the same rows as Iceberg' if found['same_rows'] else 'OTHER ROWS THAN ICEBERG'}",
                 flush=True,
             )

@@ -4,6 +4,8 @@ import base64
 import json
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,28 @@ def test_every_step_holds_and_the_time_until_the_commit_is_told(config_file: Pat
     assert 0 < json.loads(done.out)["commit_seconds"] < 30
     assert read_key(emulator.key_file, "").fingerprint in done.out
     assert len(emulator.storage.rows(DOCTOR.name)) == 1
+
+
+def _uploading(folder: Path, keys: Path, *arguments: str) -> dict[str, Step]:
+    shutil.copytree(keys, folder / "emulator")
+    command = [sys.executable, "-m", "tests.snowflake.uploading", str(folder / "emulator"), *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=90)
+    return {each["step"]: Step(**each) for each in json.loads(ended.stdout)}
+
+
+def test_what_is_uploaded_reaches_the_bucket(tmp_path: Path, keys: Path) -> None:
+    step = _uploading(tmp_path, keys)["upload"]
+    assert step.ok, step
+    assert "4 MB were uploaded" in step.found
+    assert list((tmp_path / "emulator" / "stage").rglob("*.ndjson"))
+
+
+def test_a_bucket_that_is_not_reached_is_a_fault_of_the_upload(tmp_path: Path, keys: Path) -> None:
+    steps = _uploading(tmp_path, keys, "hangs")
+    assert [step.ok for step in steps.values()] == [True] * (len(STEPS) - 1) + [False]
+    assert "Fail to upload file" in steps["upload"].found
+    assert "SELECT SYSTEM$ALLOWLIST()" in steps["upload"].fix
+    assert steps["upload"].seconds < 20
 
 
 def test_both_doctor_and_ddl_say_why_the_property_of_the_older_client_is_not_needed(config_file: Path) -> None:

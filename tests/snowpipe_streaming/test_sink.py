@@ -336,11 +336,25 @@ def test_a_server_that_is_away_is_an_error_within_the_time_for_tries(tmp_path: P
     assert time.monotonic() - began < 20
 
 
-def test_large_appends_go_as_files_and_every_row_is_there(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.snowpipe_streaming.file_mode", str(tmp_path)]
+def _in_file_mode(folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "tests.snowpipe_streaming.file_mode", str(folder), *arguments]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=90)
-    assert ended.stdout.startswith("all "), ended.stdout + ended.stderr
-    assert int(ended.stdout.split()[1]) > 0, "nothing was uploaded"
+    return ended.stdout or ended.stderr
+
+
+def test_large_appends_go_as_files_and_every_row_is_there(tmp_path: Path) -> None:
+    said = _in_file_mode(tmp_path)
+    assert said.startswith("all "), said
+    assert int(said.split()[1]) > 0, "nothing was uploaded"
+
+
+def test_a_bucket_that_does_not_answer_is_an_error_within_the_time_for_tries(tmp_path: Path) -> None:
+    """By itself the client would go on for good, and its channel say SUCCESS."""
+    said = _in_file_mode(tmp_path, "hangs")
+    assert said.startswith("ChannelInvalid "), said
+    assert int(said.split()[1]) < 15
+    assert "Fail to upload file" in said
+    assert "SYSTEM$ALLOWLIST()" in said
 
 
 def test_towards_an_emulator_no_batch_is_uploaded_however_large(rig: Rig) -> None:
@@ -350,6 +364,22 @@ def test_towards_an_emulator_no_batch_is_uploaded_however_large(rig: Rig) -> Non
     writer.submit(rows(Span(0, 900), payload=6_000), Span(0, 900))  # 11 MB; a batch is some 4 MiB
     settle(writer, 900, within_s=30)
     assert rig.found() == pairs(0, 900)
+    assert not list((rig.emulator.folder / "stage").rglob("*.ndjson"))
+
+
+def test_more_than_the_client_may_hold_waits_until_it_is_sent(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first pictures of all buses are 150 MB at once: what waits beyond 64 MB would be uploaded, which hung."""
+    waits: list[float] = []
+    real = SystemClock.sleep
+    monkeypatch.setattr(SystemClock, "sleep", lambda clock, seconds: (waits.append(seconds), real(clock, seconds))[1])
+    rig.emulator.faults.add(Fault(call="rows", delay_s=3.0))  # all of it would wait meanwhile
+    writer = rig.open()
+    writer.submit(rows(Span(0, 0)), Span(0, 0))
+    for start in range(0, 90, 30):
+        writer.submit(rows(Span(start, start + 30), payload=500_000), Span(start, start + 30))  # 30 MB
+    assert len(waits) > 10, "nothing was waited for"
+    settle(writer, 90, within_s=60)
+    assert rig.found() == pairs(0, 90)
     assert not list((rig.emulator.folder / "stage").rglob("*.ndjson"))
 
 

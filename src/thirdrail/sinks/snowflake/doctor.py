@@ -21,18 +21,20 @@ from thirdrail.sinks.snowflake.key_pair import KeyPair, read_key, signed_jwt
 from thirdrail.sinks.snowflake.plain_calls import Answer, NoAnswer, ask
 from thirdrail.sinks.snowflake.statements import Names, Statement
 from thirdrail.sinks.snowflake.tables_sql import create_streaming_pipe, create_table
-from thirdrail.sinks.snowpipe_streaming.client import connected, properties, translated
+from thirdrail.sinks.snowpipe_streaming.client import BUCKET, connected, properties, translated, uploads
 
 if TYPE_CHECKING:
     from snowflake.ingest.streaming import StreamingIngestChannel, StreamingIngestClient
 
-STEPS = ("key", "network", "token", "host", "pipes", "channel", "row", "latency")
+STEPS = ("key", "network", "token", "host", "pipes", "channel", "row", "latency", "upload")
 RETRY_S = 5.0
 MOST_SKEW_S = 60
 """A JWT that was issued in the server's future, or long ago, is refused."""
 
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 _US = 1_000_000
+_UPLOAD_ROWS, _UPLOAD_ROW_CHARACTERS = 4, 1 << 20
+"""The client uploads what is larger than 1 MB or so."""
 _REPORT = "ask Snowflake with this text, or us with what `doctor --record FILE` writes"
 
 
@@ -60,7 +62,7 @@ class Doctor:
         if self._config.ingestion_method == "snowpipe":
             yield from self._examined(FILE_STEPS, (*begin, self._use_stage, self._ask_file_pipes))
             return
-        channel = (self._data_host, self._pipes, self._open, self._append, self._await_commit)
+        channel = (self._data_host, self._pipes, self._open, self._append, self._await_commit, self._upload)
         yield from self._examined(STEPS, (*begin, *channel))
 
     def _examined(self, names: tuple[str, ...], checks: tuple[Callable[[], str], ...]) -> Iterator[Step]:
@@ -221,23 +223,33 @@ class Doctor:
         return f"channel {name} is open"
 
     def _append(self) -> str:
-        assert self._channel is not None  # noqa: S101 - the step before
-        moment = datetime.fromtimestamp(self._clock.now() / _US, UTC).isoformat()
-        row = {"run_id": self._run_id, "row_number": 0, "sent_at": moment, "note": "doctor", "words": ["a", "b"]}
-        self._sent_at = self._clock.monotonic()
-        with translated(f"a row for {DOCTOR.name}"):
-            self._channel.append_row(row, self._run_id)
-            self._channel.initiate_flush()
-            self._channel.wait_for_flush(timeout_seconds=round(RETRY_S) + 10)
+        self._send([self._row(0, "doctor")], self._run_id)
         return f"a row was accepted (run_id {self._run_id})"
 
+    def _row(self, number: int, note: str) -> dict[str, object]:
+        moment = datetime.fromtimestamp(self._clock.now() / _US, UTC).isoformat()
+        return {"run_id": self._run_id, "row_number": number, "sent_at": moment, "note": note, "words": ["a", "b"]}
+
+    def _send(self, rows: list[dict[str, object]], token: str) -> None:
+        assert self._channel is not None  # noqa: S101 - a step before
+        self._sent_at = self._clock.monotonic()
+        with translated(f"rows for {DOCTOR.name}"):
+            self._channel.append_rows(rows, None, token)
+            self._channel.initiate_flush()
+            self._channel.wait_for_flush(timeout_seconds=round(RETRY_S) + 10)
+
     def _await_commit(self) -> str:
-        assert self._channel is not None  # noqa: S101 - two steps before
+        self.commit_seconds = self._committed(self._run_id)
+        return f"committed {self.commit_seconds:.1f} s after it was handed over (the client asks once a second)"
+
+    def _committed(self, token: str) -> float:
+        """Give the seconds from handing over to the commit."""
+        assert self._channel is not None  # noqa: S101 - a step before
         while True:
             with translated(f"the state of {DOCTOR.name}'s channel"):
                 status = self._channel.get_channel_status()
             waited = self._clock.monotonic() - self._sent_at
-            if status.latest_committed_offset_token == self._run_id:
+            if status.latest_committed_offset_token == token:
                 break
             if waited > self._patience_s:
                 raise AtFault(
@@ -252,8 +264,19 @@ class Doctor:
                 f"SELECT * FROM TABLE(ERROR_TABLE({self._names.of(DOCTOR.name.upper())}));"  # noqa: S608 - for a person
                 "  -- and please report it",
             )
-        self.commit_seconds = round(waited, 2)
-        return f"committed {waited:.1f} s after it was handed over (the client asks once a second)"
+        return round(waited, 2)
+
+    def _upload(self) -> str:
+        """Send so much that the client uploads it, as it does at busy times: that is another host."""
+        if not uploads(self._account):
+            return "not tried: an emulator is sent no files"
+        text = "doctor".ljust(_UPLOAD_ROW_CHARACTERS, ".")
+        token = f"{self._run_id}-upload"
+        try:
+            self._send([self._row(1 + number, text) for number in range(_UPLOAD_ROWS)], token)
+        except SinkError as error:
+            raise AtFault(str(error), BUCKET) from error
+        return f"{_UPLOAD_ROWS} MB were uploaded, and committed after {self._committed(token):.1f} s"
 
 
 def examined(doctor: Doctor, clock: Clock, said: Callable[[Step], None]) -> Examination:

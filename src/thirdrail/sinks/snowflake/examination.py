@@ -83,6 +83,8 @@ def _hide(text: str, hidden: dict[str, str]) -> str:
         if name:
             text = re.sub(re.escape(name), mark, text, flags=re.IGNORECASE)
     text = re.sub(r"[\w.-]+\.snowflakecomputing\.(com|cn)", "<host>", text, flags=re.IGNORECASE)
+    text = re.sub(r"[\w.-]+\.(amazonaws\.com|windows\.net|googleapis\.com)", "<bucket>", text, flags=re.IGNORECASE)
+    text = re.sub(r"file_name=[^\s,]+", "file_name=<file>", text)
     text = re.sub(r"SHA256:[A-Za-z0-9+/=]+", "<fingerprint>", text)
     text = re.sub(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+", "<token>", text)
     return re.sub(r"\b[A-Za-z0-9+/]{60,}={0,2}", "<key>", text)
