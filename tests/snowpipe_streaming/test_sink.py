@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -397,6 +398,17 @@ def test_an_emulator_that_breaks_its_promise_is_noticed(rig: Rig, mutant: str) -
         writer.submit(rows(Span(0, 60)), Span(0, 60))
         with pytest.raises(AssertionError, match="not at 60"):
             settle(writer, 60, within_s=3)
+
+
+@pytest.mark.parametrize(("name", "uploads"), [("HOME", True), ("AWS_ENDPOINT_URL", False)])
+def test_a_store_of_our_own_is_sent_nothing_of_snowflakes(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, name: str, *, uploads: bool
+) -> None:
+    """The client heeds the address of S3 that our own tables may have."""
+    monkeypatch.setenv(name, "https://minio.example")
+    account = replace(account_of(rig.config, {}), url="https://org-account.snowflakecomputing.com")
+    given = properties(account, retry_seconds=5, buffer_ms=100)
+    assert ("max_buffered_kb_for_rowset_mode" not in given) is uploads
 
 
 def test_a_property_that_the_client_would_ignore_is_refused(tmp_path: Path, emulator: EmulatorServer) -> None:

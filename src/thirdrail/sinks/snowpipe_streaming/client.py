@@ -123,8 +123,13 @@ def properties(account: Account, *, retry_seconds: float, buffer_ms: int) -> dic
 
 
 def uploads(account: Account) -> bool:
-    """Whether large appends go as files: not to an emulator, as the client would use the first S3 that it ever saw."""
-    return urlsplit(account.url).hostname != "127.0.0.1"
+    """Whether large appends may go as files to Snowflake's bucket.
+
+    Not to an emulator: the client would use the first address of S3 that it ever saw. Nor where AWS_ENDPOINT_URL leads
+    to a store of our own (``catalog.warehouse``): the client heeds that, too, and would upload there.
+    """
+    leads_elsewhere = any(os.environ.get(name) for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"))
+    return urlsplit(account.url).hostname != "127.0.0.1" and not leads_elsewhere
 
 
 def checked(given: Mapping[str, str]) -> dict[str, str]:
