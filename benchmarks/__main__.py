@@ -19,7 +19,8 @@ from pathlib import Path
 from benchmarks.kinds import kinds
 from benchmarks.ordinary import ordinary
 from tests.oracle.synthetic import bus_message, subway_message
-from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import Spool
 from thirdrail.decode import gtfs_realtime
 from thirdrail.decode.formats import DECODERS
 from thirdrail.decode.two_phase import Seen

@@ -19,7 +19,7 @@ from benchmarks.snowflake import emulator
 from thirdrail import app
 from thirdrail.app.running import Run
 from thirdrail.app.writing import SNOWFLAKE
-from thirdrail.capturelog.spool import PARTITION
+from thirdrail.capturelog.day_files import PARTITION
 from thirdrail.city.lines import ROUTES
 from thirdrail.city.server import SERVED
 from thirdrail.cli.rehearse import compared_folders

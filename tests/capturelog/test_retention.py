@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.clock import FakeClock
-from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import Spool
 from thirdrail.model.records import Poll, Settings
 
 DAY = 86_400.0

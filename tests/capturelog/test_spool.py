@@ -12,9 +12,10 @@ import pytest
 from tests.fakes.clock import FakeClock
 from thirdrail.capturelog import append_lock
 from thirdrail.capturelog import segment as segment_module
+from thirdrail.capturelog.day_files import PARTITION
 from thirdrail.capturelog.opening import connect_for_reading
 from thirdrail.capturelog.segment import Segment
-from thirdrail.capturelog.spool import LEAP, PARTITION, Spool
+from thirdrail.capturelog.spool import LEAP, Spool
 from thirdrail.errors import LogBusy, LogDamaged
 from thirdrail.model.records import Poll, Settings
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.clock import FakeClock
-from thirdrail.capturelog.spool import LEAP, PARTITION, Spool
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import LEAP, Spool
 from thirdrail.errors import DiskFull
 from thirdrail.model.records import Poll, Settings
 
@@ -30,7 +31,8 @@ sys.path[:0] = [{SOURCES!r}, {SOURCES + "/src"!r}]
 from pathlib import Path
 from tests.capturelog.test_spool_faults import body_of
 from tests.fakes.clock import FakeClock
-from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import Spool
 from thirdrail.model.records import Poll, Settings
 
 directory = Path(sys.argv[1])

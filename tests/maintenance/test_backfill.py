@@ -12,7 +12,7 @@ from tests.fakes.sinks import Crashed
 from tests.oracle.synthetic import HEADER_AT, subway_message
 from thirdrail import app
 from thirdrail.app.rebuilding import Backfilled, backfill, rebuild
-from thirdrail.capturelog.spool import PARTITION
+from thirdrail.capturelog.day_files import PARTITION
 from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.errors import CapturesGone, NoDataYet
 from thirdrail.maintenance import rebuild as rebuild_module

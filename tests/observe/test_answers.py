@@ -18,7 +18,7 @@ from thirdrail import app
 from thirdrail.app.data_folder import SIMULATED
 from thirdrail.app.measuring import not_live, not_ready, samples
 from thirdrail.app.running import Run
-from thirdrail.capturelog.spool import PARTITION
+from thirdrail.capturelog.day_files import PARTITION
 from thirdrail.city.fleet import BUSES
 from thirdrail.city.messages import body
 from thirdrail.config.feeds import polled

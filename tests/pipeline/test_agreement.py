@@ -7,7 +7,8 @@ import pytest
 
 from tests.oracle.synthetic import HEADER_AT, subway_message
 from thirdrail import app
-from thirdrail.capturelog.spool import LEAP, PARTITION
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import LEAP
 from thirdrail.config.settings import Config, SpoolConfig
 from thirdrail.errors import CapturesGone, LogBehindDestination, PositionGap, PositionUnknown
 from thirdrail.model.records import Poll, Settings, Span

@@ -10,7 +10,8 @@ from tests.pipeline.test_agreement import take_in
 from thirdrail import app
 from thirdrail.app import rejecting
 from thirdrail.app.data_folder import DataFolder
-from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import Spool
 from thirdrail.errors import NoInput
 from thirdrail.model.feeds import BY_ID
 from thirdrail.model.records import Refused, Rejection, ReplayOrder

@@ -11,7 +11,8 @@ from tests.fakes.clock import FakeClock
 from tests.snowflake.conftest import command
 from thirdrail.app.channels import NOTES, Channels
 from thirdrail.app.data_folder import DataFolder
-from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import Spool
 from thirdrail.config.reading import load
 from thirdrail.config.settings import Config
 from thirdrail.emulator.server import EmulatorServer

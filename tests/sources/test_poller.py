@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from tests.oracle.synthetic import HEADER_AT, subway_message
-from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import Spool
 from thirdrail.errors import DiskFull
 from thirdrail.model.feeds import BY_ID, Feed
 from thirdrail.model.records import Poll

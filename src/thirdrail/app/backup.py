@@ -28,9 +28,9 @@ from thirdrail import __version__
 from thirdrail.app.data_folder import STAMP, DataFolder, check_path, relocated
 from thirdrail.app.writing import NOTES
 from thirdrail.capturelog.birth import identity
+from thirdrail.capturelog.day_files import PARTITION
 from thirdrail.capturelog.opening import connect, connect_for_reading, remove, siblings, translated
 from thirdrail.capturelog.segment import Segment
-from thirdrail.capturelog.spool import PARTITION
 from thirdrail.errors import BackupDamaged, BackupFailed, DataFolderError, LogDamaged
 from thirdrail.model.tables import FEED_MESSAGES, NAMESPACE
 from thirdrail.sinks.iceberg.catalog import FILE_NAME, LocalCatalog, address_of, open_catalog

@@ -9,7 +9,8 @@ from thirdrail.app.data_folder import DataFolder
 from thirdrail.app.rejecting import rejections_in
 from thirdrail.app.status import writer_of
 from thirdrail.app.writing import NOTES
-from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import Spool
 from thirdrail.config.settings import Config
 from thirdrail.errors import ChannelInUse, NoDataYet, NoInput, UsageError
 from thirdrail.model.ports import Clock

@@ -6,7 +6,8 @@ from contextlib import suppress
 from pyiceberg.exceptions import NoSuchTableError
 
 from thirdrail.app.data_folder import DataFolder
-from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import Spool
 from thirdrail.errors import NoDataYet
 from thirdrail.maintenance.audit import Audit, AuditReport
 from thirdrail.model.tables import COMMITS, TABLES, Table

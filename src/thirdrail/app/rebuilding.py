@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from thirdrail.app.data_folder import DataFolder
 from thirdrail.app.looking import Progress, pinned
 from thirdrail.app.writing import PIPELINE_VERSION
-from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import Spool
 from thirdrail.errors import CapturesGone
 from thirdrail.maintenance.rebuild import Rebuild, Rebuilt
 from thirdrail.model.ports import Clock

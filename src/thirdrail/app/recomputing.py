@@ -4,7 +4,8 @@ import polars as pl
 
 from thirdrail.app.data_folder import DataFolder
 from thirdrail.app.looking import Progress
-from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import Spool
 from thirdrail.model.feeds import BY_ID
 from thirdrail.model.records import Offset, Poll, Position
 from thirdrail.model.tables import FEED_MESSAGES

@@ -8,7 +8,8 @@ import msgspec
 import polars as pl
 
 from thirdrail.app.data_folder import DataFolder
-from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import Spool
 from thirdrail.errors import NoInput
 from thirdrail.model.records import Position, Refused, Rejection, ReplayOrder, Settled
 from thirdrail.model.tables import BY_NAME, Table

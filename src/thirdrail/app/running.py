@@ -11,7 +11,7 @@ from thirdrail.app.carrying import Carrier, CarryState
 from thirdrail.app.data_folder import disk
 from thirdrail.app.watchdog import Part, Watchdog
 from thirdrail.app.writing import Writing
-from thirdrail.capturelog.spool import PARTITION
+from thirdrail.capturelog.day_files import PARTITION
 from thirdrail.config.settings import Config
 from thirdrail.errors import ThirdRailError
 from thirdrail.model.feeds import Feed

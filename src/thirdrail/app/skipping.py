@@ -4,7 +4,8 @@ from pathlib import Path
 
 from thirdrail.app.data_folder import LIVE, SIMULATED, DataFolder, check_disk
 from thirdrail.app.writing import ICEBERG, NOTES, SNOWFLAKE
-from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import Spool
 from thirdrail.config.settings import Config
 from thirdrail.model.records import Span
 from thirdrail.model.tables import TABLES

@@ -8,7 +8,8 @@ import msgspec
 
 from thirdrail.app.data_folder import DataFolder, disk
 from thirdrail.app.looking import pinned
-from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import Spool
 from thirdrail.config.feeds import polled
 from thirdrail.config.settings import Config
 from thirdrail.errors import NoDataYet

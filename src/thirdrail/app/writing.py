@@ -14,7 +14,8 @@ from pyiceberg.exceptions import NoSuchTableError
 from thirdrail.app.data_folder import LIVE, DataFolder, check_disk
 from thirdrail.app.rejecting import is_settled, tell, told_of
 from thirdrail.app.totals import Totals
-from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import Spool
 from thirdrail.config.feeds import known_feeds
 from thirdrail.config.settings import Config
 from thirdrail.errors import PositionUnknown

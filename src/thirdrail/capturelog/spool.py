@@ -1,62 +1,43 @@
 """The capture log on a disk: one SQLite file per UTC day of append time, one sequence of offsets over all.
 
 Days only move forward: a clock that steps back stays in the newest file. One process appends, kept by a file
-lock; readers use short transactions and are always welcome, on a read-only disk too.
+lock; how the files are read stands in ``day_files.py``.
 """
 
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from thirdrail.capturelog import append_lock, retention
 from thirdrail.capturelog.acknowledged import Acknowledged
 from thirdrail.capturelog.birth import ensure_identity, identity
+from thirdrail.capturelog.day_files import DayFiles, check_partition
 from thirdrail.capturelog.filling_in import filled_in
-from thirdrail.capturelog.holes import accept_hole, hole_after, refuse_hole
+from thirdrail.capturelog.holes import accept_hole, hole_after
 from thirdrail.capturelog.opening import remove
-from thirdrail.capturelog.reading_back import within_reach
-from thirdrail.capturelog.segment import NEWBORN, Finished, Row, Segment, columns
-from thirdrail.errors import CapturesGone, LogBusy, LogDamaged
+from thirdrail.capturelog.segment import NEWBORN, Finished, Segment, columns
+from thirdrail.errors import LogBusy, LogDamaged
 from thirdrail.model.ports import Clock
-from thirdrail.model.records import Entry, Offset, Poll, Position, Record, Settings, Span
+from thirdrail.model.records import Offset, Position, Record, Settings
 
 LEAP = 1_000_000
 """How far a log jumps ahead after damage, so that no offset is ever given twice."""
 
-PARTITION = "0"
 _ABOVE_ALL = 2**62
-_BACK_PAGE = 8  # bodies in memory while reading back, of which a bus message has megabytes
-_PAGE = 64  # rows per transaction: at 120 kB a body, a few megabytes and about ten milliseconds
-_BODIES_KEPT = 64  # of those that duplicates name, while one call reads
 
 
-class SegmentFacts(NamedTuple):
-    """What there is to know of one file; ``closed`` means one plain file that may be copied."""
+class Spool(DayFiles):
+    """Day files that may be appended to. ``append`` blocks until the disk has the records; see the protocol.
 
-    path: Path
-    first: Offset
-    last: Offset | None
-    bytes: int
-    damage: str | None
-    closed: bool
-
-
-class Spool:
-    """A directory of day files. ``append`` blocks until the disk has the records; see the protocol for the rest.
-
-    Any thread may append, one at a time, or read; in other processes any number may read: every read opens its
-    own connection.
+    Any thread may append, one at a time; other processes may read meanwhile.
     """
 
-    partitions = (PARTITION,)
-
     def __init__(self, directory: Path, clock: Clock, log_id: str, lock: int | None) -> None:
-        self._directory, self._clock, self.log_id, self._lock = directory, clock, log_id, lock
+        super().__init__(directory)
+        self._clock, self.log_id, self._lock = clock, log_id, lock
         self._acknowledged = Acknowledged(directory / "acknowledged.sqlite")
         self._writer: sqlite3.Connection | None = None
         self._newest: Segment | None = None
@@ -86,10 +67,6 @@ class Spool:
             raise
         return spool
 
-    def segments(self) -> list[Segment]:
-        """Give the day files in order of their first offset."""
-        return Segment.listed(self._directory)
-
     def append(self, partition: str, records: Sequence[tuple[Record, bytes | None]]) -> list[Offset]:
         """Append in one transaction; see the protocol. Digest and size of a body are filled in.
 
@@ -99,7 +76,7 @@ class Spool:
             ValueError: a duplicate with a body, or a digest that is not the body's.
             LogDamaged: nor can a new file; nothing was appended.
         """
-        _check(partition)
+        check_partition(partition)
         now = self._clock.now()
         rows = [columns(filled_in(record, body), body, now) for record, body in records]
         with self._appending:
@@ -132,186 +109,14 @@ class Spool:
         else:
             self._begin(max(_day(self._clock.now()), left.day), above)
 
-    def first(self, partition: str) -> Position:
-        """The lowest offset still held."""
-        _check(partition)
-        segments = self.segments()
-        return segments[0].first if segments else 0
-
-    def end(self, partition: str) -> Position:
-        """One above the highest offset ever given; a new file's first offset counts as given up to."""
-        _check(partition)
-        for segment in reversed(self.segments()):
-            last = segment.last()
-            return segment.first if last is None else last + 1
-        return 0
-
-    def count(self, partition: str, position: Position) -> int:
-        """How many records lie at or above a position."""
-        _check(partition)
-        return self._sum("SELECT count(*) FROM records WHERE offset >= ?", position)
-
-    def stored_bytes(self, partition: str, position: Position) -> int:
-        """Bytes of the records at or above a position as they lie on the disk, compressed."""
-        _check(partition)
-        query = "SELECT sum(length(record) + ifnull(length(body), 0)) FROM records WHERE offset >= ?"
-        return self._sum(query, position)
-
-    def _sum(self, query: str, position: Position) -> int:
-        found = 0
-        for segment in self.segments():
-            if segment.above is None or segment.above > position:
-                with suppress(FileNotFoundError):  # deleted meanwhile
-                    found += segment.number(query, position) or 0
-        return found
-
-    def read(self, partition: str, position: Position, limit: int, max_bytes: int = 64 << 20) -> list[Entry]:
-        """Entries from a position; see the protocol. What lies before damage is given first, then it is raised.
-
-        Raises:
-            LogDamaged: the offsets that could not be read are named.
-            CapturesGone: a file before others has been taken away.
-        """
-        _check(partition)
-        found: list[Entry] = []
-        size = 0
-        try:
-            for entry in self._entries(position, limit):
-                size += len(entry.body or b"")
-                if found and size > max_bytes:
-                    break
-                found.append(entry)
-        except (LogDamaged, CapturesGone):
-            if not found:
-                raise
-        return found
-
-    def _entries(self, position: Position, limit: int) -> Iterator[Entry]:
-        named: dict[Offset, bytes | None] = {}
-        for segment, rows in self._pages(position, limit):
-            for row in rows:
-                yield self._whole(segment, row, named)
-
-    def _pages(self, position: Position, limit: int, *, bodies: bool = True) -> Iterator[tuple[Segment, list[Row]]]:
-        """Give rows from a position, a page per transaction; up to damage one by one."""
-        left = limit
-        for segment in self.segments():
-            if segment.above is not None and position >= segment.above:
-                continue
-            while left > 0 and (rows := _page(segment, position, min(_PAGE, left), bodies=bodies)):
-                yield segment, rows
-                left -= len(rows)
-                position = rows[-1].offset + 1
-            if bodies and left > 0:
-                refuse_hole(segment)
-
-    def read_back(self, partition: str, feed_id: str, origin: str, below: Position, seconds: int) -> Iterator[Entry]:
-        """Polls of one feed and origin within reach below an offset; see the protocol."""
-        _check(partition)
-        reached = within_reach(self._newest_first(feed_id, origin, below), seconds)
-        if not reached:
-            return
-        named: dict[Offset, bytes | None] = {}
-        position, last = reached[0].offset, reached[-1].offset
-        for segment in self.segments():
-            if segment.first > last or (segment.above is not None and position >= segment.above):
-                continue
-            where = "feed_id = ? AND origin = ? AND offset BETWEEN ? AND ? ORDER BY offset"
-            while rows := _rows(segment, where, (feed_id, origin, position, last), _BACK_PAGE):
-                yield from (self._whole(segment, row, named) for row in rows)
-                position = rows[-1].offset + 1
-
-    def _newest_first(self, feed_id: str, origin: str, below: Position) -> Iterator[Entry]:
-        for segment in reversed(self.segments()):
-            position = below
-            while segment.first < position:
-                where = "feed_id = ? AND origin = ? AND offset < ? ORDER BY offset DESC"
-                rows = _rows(segment, where, (feed_id, origin, position), 100, bodies=False)
-                if not rows:
-                    break
-                yield from (Entry(row.offset, row.record, None) for row in rows)
-                position = rows[-1].offset
-
-    def settings_before(self, partition: str, position: Position) -> Settings | None:
-        """The last settings record below a position, also when its day is gone."""
-        _check(partition)
-        segments = self.segments()
-        place = max(0, sum(segment.first <= position for segment in segments) - 1)
-        for segment in segments[place:]:
-            try:
-                return segment.settings_before(position)
-            except FileNotFoundError:  # deleted meanwhile: the next file has them from it
-                continue
-        return None
-
     def acknowledge(self, reader: str, partition: str, position: Position) -> None:
         """Note a reader's position in a small file of its own; it never goes back."""
-        _check(partition)
+        check_partition(partition)
         self._acknowledged.note(reader, position)
 
     def acknowledgements(self) -> dict[str, Position]:
         """Give each reader's acknowledged position."""
         return self._acknowledged.positions()
-
-    def find_body(self, feed_id: str, sha256: str) -> Offset | None:
-        """Give the offset of a feed's capture, of any origin, that holds this body; None when the log has none."""
-        query = "SELECT offset FROM records WHERE sha256 = ? AND feed_id = ? AND body IS NOT NULL LIMIT 1"
-        for segment in reversed(self.segments()):
-            try:
-                found = segment.number(query, sha256, feed_id)
-            except FileNotFoundError:
-                continue
-            if found is not None:
-                return found
-        return None
-
-    def headers(self, position: Position, limit: int) -> list[Entry]:
-        """Give records from a position without their bodies."""
-        pages = self._pages(position, limit, bodies=False)
-        return [Entry(row.offset, row.record, None) for _, rows in pages for row in rows]
-
-    def orders(self, position: Position) -> list[Entry]:
-        """Give the records from a position on that are no polls; of a damaged file those that can be read: none."""
-        found: list[Entry] = []
-        for segment in self.segments():
-            if segment.above is None or segment.above > position:
-                with suppress(LogDamaged):
-                    rows = _rows(
-                        segment, "kind != 'poll' AND offset >= ? ORDER BY offset", (position,), -1, bodies=False
-                    )
-                    found += [Entry(row.offset, row.record, None) for row in rows]
-        return found
-
-    def entry(self, offset: Offset) -> Entry:
-        """Give one record with its body.
-
-        Raises:
-            LogDamaged: the log holds no such offset, or cannot read it.
-        """
-        for segment in reversed(self.segments()):
-            if segment.first <= offset:
-                for row in _rows(segment, "offset = ?", (offset,), 1):
-                    return self._whole(segment, row, {})
-                break
-        raise LogDamaged(f"the log holds no offset {offset}", hint="thirdrail captures list shows what it holds")
-
-    def facts(self) -> list[SegmentFacts]:
-        """Give what is known of each file; a damaged one is named, the others are read."""
-        found = []
-        for segment in self.segments():
-            last, damage, closed = None, None, False
-            try:
-                last, closed = segment.last(), segment.is_plain()
-            except LogDamaged as error:
-                damage = str(error)
-            except FileNotFoundError:
-                continue
-            found.append(SegmentFacts(segment.path, segment.first, last, segment.space(), damage, closed))
-        return found
-
-    def holes(self) -> list[Span]:
-        """Give the offsets of files before others that have been taken away."""
-        return [hole for segment in self.segments() if (hole := hole_after(segment)) is not None]
 
     def skip(self, at_least: Position) -> Position:
         """Go on at the next full million above the log's end and ``at_least``, and across holes; give the next offset.
@@ -357,17 +162,6 @@ class Spool:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-    def _whole(self, segment: Segment, row: Row, named: dict[Offset, bytes | None]) -> Entry:
-        """Give a row's entry; ``named`` remembers the bodies that duplicates name, while one call reads."""
-        poll = row.record
-        if not isinstance(poll, Poll) or poll.duplicate_of is None:
-            return Entry(row.offset, row.record, segment.body(row))
-        if poll.duplicate_of not in named:
-            if len(named) >= _BODIES_KEPT:
-                named.clear()
-            named[poll.duplicate_of] = self.entry(poll.duplicate_of).body
-        return Entry(row.offset, poll, named[poll.duplicate_of])
 
     def _require_lock(self) -> None:
         if self._lock is None:
@@ -461,28 +255,5 @@ def _is_closed(segment: Segment) -> bool:
         return True  # nothing more can be done about it
 
 
-def _page(segment: Segment, position: Position, limit: int, *, bodies: bool) -> list[Row]:
-    where = "offset >= ? ORDER BY offset"
-    try:
-        return _rows(segment, where, (position,), limit, bodies=bodies)
-    except LogDamaged:
-        return _rows(segment, where, (position,), 1, bodies=bodies)
-
-
-def _rows(
-    segment: Segment, where: str, parameters: tuple[object, ...], limit: int, *, bodies: bool = True
-) -> list[Row]:
-    """Give a segment's rows; none when retention has deleted it meanwhile."""
-    try:
-        return segment.rows(where, parameters, limit, bodies=bodies)
-    except FileNotFoundError:
-        return []
-
-
 def _day(now: int) -> str:
     return datetime.fromtimestamp(now / 1_000_000, UTC).strftime("%Y-%m-%d")
-
-
-def _check(partition: str) -> None:
-    if partition != PARTITION:
-        raise ValueError(f"the spool has one partition, {PARTITION!r}, not {partition!r}")

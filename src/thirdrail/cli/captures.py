@@ -8,7 +8,8 @@ import click
 import msgspec
 
 from thirdrail import app
-from thirdrail.capturelog.spool import PARTITION, Spool
+from thirdrail.capturelog.day_files import PARTITION
+from thirdrail.capturelog.spool import Spool
 from thirdrail.cli.options import config_option, data_option, json_option, since_option, since_us
 from thirdrail.cli.output import count, facts, iso, new_york, print_json, show, size, utc
 from thirdrail.config.reading import load
