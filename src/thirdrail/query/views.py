@@ -230,7 +230,7 @@ LEFT JOIN stations AS s ON s.station_id = v.parent_stop_id
         f"""
 SELECT p.feed_id, p.route_id, s.name AS stop_name, p.stop_id,
        CASE right(p.stop_id, 1) WHEN 'N' THEN 'northbound' WHEN 'S' THEN 'southbound' END AS direction,
-       last_stop.name AS towards, round(p.seconds_to_arrival / 60.0, 1) AS minutes_away,
+       last_stop.name AS towards, round(p.seconds_to_arrival / 60.0, 1) + 0.0 AS minutes_away,
        timezone('America/New_York', p.arrival_at) AS arrival_local,
        timezone('America/New_York', p.departure_at) AS departure_local,
        p.arrival_at, p.departure_at, coalesce(p.actual_track, p.scheduled_track, p.rail_track) AS track, p.stops_to_end, p.trip_key,
