@@ -343,8 +343,9 @@ def _in_file_mode(folder: Path, *arguments: str) -> str:
     return ended.stdout or ended.stderr
 
 
-def test_large_appends_go_as_files_and_every_row_is_there(tmp_path: Path) -> None:
-    said = _in_file_mode(tmp_path)
+@pytest.mark.parametrize("how", ["large", "switched"])
+def test_large_appends_and_what_the_server_wants_so_go_as_files_and_none_is_lost(tmp_path: Path, how: str) -> None:
+    said = _in_file_mode(tmp_path, how)
     assert said.startswith("all "), said
     assert int(said.split()[1]) > 0, "nothing was uploaded"
 
