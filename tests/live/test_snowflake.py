@@ -66,6 +66,7 @@ def test_a_frozen_snowflake_is_noticed_and_delays_nothing_else(tmp_path: Path) -
             work.drain(app.Totals())
     assert noticed_after < 15
     assert any("snowflake: " in str(event) and "says SUCCESS" in str(event) for event in said)
+    assert not [event for event in said if event.declared.name == "part_restarted"], "standing still is no hanging"
     assert max(ages) < 5, "Iceberg waited for Snowflake"
     # What Snowflake has not is what was polled meanwhile: three feeds, once a second.
     assert before < behind <= before + len(FEEDS) * (FROZEN_SECONDS + noticed_after + 5)

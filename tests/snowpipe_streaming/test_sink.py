@@ -263,6 +263,27 @@ def test_a_channel_that_says_success_and_does_not_move_is_said_and_goes_on_by_it
     assert rig.found() == pairs(0, 30)
 
 
+def test_a_channel_with_rows_that_are_never_committed_is_taken_over_soon_and_they_are_sent_again(
+    tmp_path: Path, emulator: EmulatorServer
+) -> None:
+    """Sixteen tables are opened one after the other, and all of it is one call."""
+    rig = Rig(tmp_path, emulator, retry_seconds=60.0)
+    writer = rig.open()
+    writer.submit(rows(Span(0, 0)), Span(0, 0))
+    emulator.faults.is_frozen = True
+    writer.submit(rows(Span(0, 30)), Span(0, 30))
+    eventually(lambda: emulator.storage.channel(PIPE, rig.channel).row_seq, 10, "the rows are accepted")
+    began = time.monotonic()
+    writer = rig.open()
+    assert time.monotonic() - began < 14
+    assert writer.position == 0
+    emulator.faults.is_frozen = False
+    writer.submit(rows(Span(0, 30)), Span(0, 30))
+    settle(writer, 30)
+    rig.close()
+    assert rig.found() == pairs(0, 30)
+
+
 def test_a_table_that_is_silent_for_an_hour_goes_on_where_it_was(tmp_path: Path) -> None:
     """An hour of the writer's clock, in which the client's token has expired many times over."""
 

@@ -67,6 +67,10 @@ _REFUSED = {"AuthTokenError", "SfApiAuthError", "ConfigError", "SfApiNotFoundErr
 _UNREACHED = {"HttpRetriesExhaustedError", "HttpRetryableClientError", "SfApiInternalServerError", "FileUploadError"}
 _UPLOAD = "Fail to upload file"
 T = TypeVar("T")
+_UNSETTLED_S = 10.0
+"""A channel with rows that are not committed is not opened for so long; then those are thrown away, and sent again.
+Tables are opened one after the other: a Snowflake that stands still must not take longer than a call may (decision 18).
+"""
 _HELD_MB = 48
 """Of a channel, on its way to Snowflake: four seconds of the 12 MB/s that a channel carries. ``_ALWAYS_ROWS`` need less
 than 64: what waits beyond that is uploaded all the same."""
@@ -106,7 +110,7 @@ def properties(account: Account, *, retry_seconds: float, buffer_ms: int) -> dic
         "private_key_file": str(account.private_key_path),
         "mgmt_retry_total_backoff_seconds": total,
         "data_retry_total_backoff_seconds": total,
-        "open_channel_409_retry_total_backoff_seconds": total,
+        "open_channel_409_retry_total_backoff_seconds": str(max(1, round(min(retry_seconds, _UNSETTLED_S)))),
         "mgmt_http_timeout_seconds": "20",
         "data_http_timeout_seconds": "20",
         "file_upload_total_backoff_seconds": total,
