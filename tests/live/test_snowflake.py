@@ -21,6 +21,8 @@ from thirdrail.observe.logs import Event
 
 FROZEN_SECONDS = float(os.environ.get("THIRDRAIL_FROZEN_SECONDS", "8"))
 FEEDS = ("subway_g", "subway_l", "subway_jz")
+CAUGHT_UP_A_SECOND = 20
+"""Captures, on a busy machine: 40 were seen."""
 
 
 def test_a_frozen_snowflake_is_noticed_and_delays_nothing_else(tmp_path: Path) -> None:
@@ -56,8 +58,9 @@ def test_a_frozen_snowflake_is_noticed_and_delays_nothing_else(tmp_path: Path) -
                     time.sleep(0.1)
                 behind = run.lag(snowflake)
                 emulator.faults.is_frozen = False
+                within_s = 60 + behind / CAUGHT_UP_A_SECOND
                 eventually(
-                    lambda: run.lag(snowflake) <= len(FEEDS) and not snowflake.state.trouble, 60, "it catches up"
+                    lambda: run.lag(snowflake) <= len(FEEDS) and not snowflake.state.trouble, within_s, "it catches up"
                 )
             finally:
                 emulator.faults.is_frozen = False

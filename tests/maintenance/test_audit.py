@@ -29,6 +29,7 @@ class MemoryReader:
         self._rows = sink.rows(table)
         self.kept_from: int | None = None
         self.since: dict[str, dict[tuple[str, str], int]] = {}
+        self.lacks: frozenset[str] = frozenset()
         self.begun: dict[tuple[str, str], int] = {}
         self.positions = {(log, part): at for (name, log, part), at in sink.positions.items() if name == table.name}
 

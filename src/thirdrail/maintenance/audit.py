@@ -17,7 +17,7 @@ from thirdrail.model.ports import CaptureLog
 from thirdrail.model.records import Entry, Poll
 from thirdrail.model.tables import FEED_MESSAGES, QUARANTINE, TABLES, Role, Table
 from thirdrail.pipeline.changes import Unknown
-from thirdrail.pipeline.columns import ColumnsSince
+from thirdrail.pipeline.columns import NEVER, ColumnsSince
 from thirdrail.pipeline.orders import REJECTED
 from thirdrail.pipeline.processor import Processor
 from thirdrail.pipeline.streams import READ_BACK_SECONDS
@@ -39,6 +39,11 @@ class TableReader(Protocol):
     @property
     def since(self) -> Mapping[str, Mapping[tuple[str, str], int]]:
         """Column → the positions at which it came to the table; rows below them have no value for it."""
+        ...
+
+    @property
+    def lacks(self) -> frozenset[str]:
+        """Declared columns that the table has not got yet: a writer's first commit brings them."""
         ...
 
     @property
@@ -148,8 +153,11 @@ class Audit:
         self._report = AuditReport()
         self._edges: dict[tuple[str, str], int] = {}
         self._unknown: Unknown = {}
-        since = {name: reader.since for name, reader in readers.items()}
-        self._columns = ColumnsSince.of(since, (log.log_id, partition))
+        source = (log.log_id, partition)
+        since = {
+            name: {**reader.since, **dict.fromkeys(reader.lacks, {source: NEVER})} for name, reader in readers.items()
+        }
+        self._columns = ColumnsSince.of(since, source)
 
     def run(self, since: int | None = None) -> AuditReport:
         """Audit every capture fetched at or after ``since`` (µs UTC; None for all that the log holds)."""

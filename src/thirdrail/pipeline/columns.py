@@ -4,6 +4,9 @@ from collections.abc import Mapping
 
 from thirdrail.pipeline.changes import Unknown
 
+NEVER = 2**62
+"""Where a column comes that a table has not got yet: above all offsets."""
+
 
 class ColumnsSince:
     """Table → column → the offset of one log and partition at which it came; columns of the first day are not in."""

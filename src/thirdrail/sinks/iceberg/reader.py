@@ -46,6 +46,11 @@ class PinnedTable:
     """Where the table began in each log: no row lies below. One that is not in began with the log."""
 
     @property
+    def lacks(self) -> frozenset[str]:
+        """Declared columns that the table has not got: those of a newer version that has not written yet."""
+        return frozenset(self.table.names()) - self.field_ids.keys()
+
+    @property
     def rows(self) -> int:
         """Rows in all files."""
         return sum(file.record_count for file in self.files)
