@@ -43,7 +43,7 @@ def test_a_column_that_the_first_run_will_bring_is_not_missed_before_nor_after(t
     assert told.ok, told
     assert told.rows_found > 500
     warehouse = open_warehouse(open_catalog(folder, create=False))
-    asked = warehouse.sql(f"SELECT {COLUMN} FROM stop_time_updates").column(COLUMN)  # noqa: S608 - a declared name
+    asked = warehouse.sql(f"SELECT {COLUMN} FROM stop_time_updates").column(COLUMN)
     assert asked.null_count == len(asked) > 500
     assert len(warehouse.sql("FROM predictions_now")) > 100
     taken_in(folder, 4, 8)

@@ -155,7 +155,8 @@ class Audit:
         self._unknown: Unknown = {}
         source = (log.log_id, partition)
         since = {
-            name: {**reader.since, **dict.fromkeys(reader.lacks, {source: NEVER})} for name, reader in readers.items()
+            name: {**reader.since, **{column: {source: NEVER} for column in reader.lacks}}
+            for name, reader in readers.items()
         }
         self._columns = ColumnsSince.of(since, source)
 
