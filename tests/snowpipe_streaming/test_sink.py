@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -12,14 +14,16 @@ import pyarrow as pa
 import pytest
 
 from tests.faults.process import eventually
-from tests.snowpipe_streaming.rig import EVENTS, PIPE, Rig, deliver, emulated, pairs, rows, settle
+from tests.snowpipe_streaming.rig import EVENTS, PIPE, Rig, configured, deliver, emulated, pairs, rows, settle
 from thirdrail.emulator.faults import Fault
 from thirdrail.emulator.server import EmulatorServer
 from thirdrail.errors import (
     ChannelInvalid,
+    ChannelOwnedElsewhere,
     ConfigError,
     PositionGap,
     PositionUnknown,
+    SinkError,
     SnowflakeRefused,
     SnowflakeUnavailable,
 )
@@ -143,6 +147,62 @@ def test_a_stolen_channel_is_taken_back_and_nothing_is_twice(tmp_path: Path, rig
     second.submit(rows(Span(20, 60)), Span(20, 60))
     settle(second, 60)
     other.close()
+    assert rig.found() == pairs(0, 60)
+
+
+def test_of_two_processes_with_one_deployment_one_leaves_the_channels_to_the_other(
+    tmp_path: Path, emulator: EmulatorServer
+) -> None:
+    """Both of one log, as from a copied folder; else the second would have been refused at once."""
+    left = threading.Event()
+
+    def bring(rig: Rig) -> str:
+        while True:
+            try:
+                writer = rig.open()
+                if writer.position is None:
+                    writer.submit(rows(Span(0, 0)), Span(0, 0))
+                at = writer.position or 0
+                while not left.is_set() or at < 200:
+                    writer.submit(rows(Span(at, at + 2)), Span(at, at + 2))
+                    at += 2
+                    writer.settle()
+                    time.sleep(0.05)
+                settle(writer, at)
+            except ChannelOwnedElsewhere as error:
+                left.set()
+                return str(error)
+            except SinkError:
+                continue
+            return str(at)
+
+    folders = tmp_path / "one", tmp_path / "other"
+    for folder in folders:
+        folder.mkdir()
+    both = [Rig(folder, emulator) for folder in folders]
+    with ThreadPoolExecutor(2) as pool:
+        ends = sorted(pool.map(bring, both))
+    for rig in both:
+        rig.close()
+    end, why = int(ends[0]), ends[1]
+    assert "channels of deployment 'main' were opened by another process 3 times" in why
+    assert both[0].found() == pairs(0, end)
+
+
+def test_a_server_that_hangs_is_asked_again_and_what_it_does_late_is_not_done_twice(rig: Rig) -> None:
+    """The client waits for 20 s, of the 60 s that we give it to try."""
+    rig.config = configured(rig.emulator, retry_seconds=60.0)
+    rig.sink = rig.new_sink()
+    writer = rig.open()
+    writer.submit(rows(Span(0, 0)), Span(0, 0))
+    rig.emulator.faults.add(Fault(call="rows", delay_s=23.0))
+    writer.submit(rows(Span(0, 30)), Span(0, 30))
+    began = time.monotonic()
+    settle(writer, 30, within_s=50)
+    assert time.monotonic() - began > 19
+    time.sleep(4)  # the first request is done now, too
+    writer.submit(rows(Span(30, 60)), Span(30, 60))
+    settle(writer, 60)
     assert rig.found() == pairs(0, 60)
 
 
