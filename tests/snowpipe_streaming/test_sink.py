@@ -444,7 +444,7 @@ def test_towards_an_emulator_no_batch_is_uploaded_however_large(rig: Rig) -> Non
     """The client would send it to the first address of S3 that it ever saw in this process."""
     writer = rig.open()
     writer.submit(rows(Span(0, 0)), Span(0, 0))
-    writer.submit(rows(Span(0, 900), payload=6_000), Span(0, 900))  # 11 MB; a batch is some 4 MiB
+    writer.submit(rows(Span(0, 900), payload=6_000), Span(0, 900))  # 11 MB; a batch is some 2 MB
     settle(writer, 900, within_s=30)
     assert rig.found() == pairs(0, 900)
     assert not list((rig.emulator.folder / "stage").rglob("*.ndjson"))
